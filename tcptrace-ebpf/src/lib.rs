@@ -1,0 +1,2 @@
+//! The kernel half of tcptrace.
+#![no_std]

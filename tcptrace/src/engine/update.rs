@@ -1,0 +1,30 @@
+//! What the engine tells sinks and views.
+
+use crate::model::event::{LossPlace, StateChange};
+use crate::model::life::{Lifecycle, Subject};
+use crate::model::time::Mono;
+use crate::model::transition::Transition;
+
+/// One piece of news.
+#[derive(Clone, Copy, Debug)]
+pub enum Update<'a> {
+    /// The kernel's event as it came, self-transitions included: what `--raw` shows.
+    Seen(&'a StateChange, &'a Subject),
+    /// A true transition.
+    Moved(&'a Transition, &'a Subject),
+    /// A connection is over: at CLOSED, or on entering TIME_WAIT.
+    Closed(&'a Lifecycle),
+    /// A connection that still lived when tracing ended.
+    Unfinished(&'a Lifecycle),
+    /// Events were lost.
+    Lost {
+        /// When we noticed.
+        at: Mono,
+        /// How many now.
+        count: u64,
+        /// Where.
+        place: LossPlace,
+        /// How many in this run.
+        total: u64,
+    },
+}

@@ -1,0 +1,15 @@
+//! Live TCP state transitions, lifecycles and stuck sockets of a Linux host.
+//!
+//! The floors, imports go down only:
+//!
+//! | floor | modules | what |
+//! |---|---|---|
+//! | 4 | [`app`], [`cli`], [`plan`] | parse, plan, run the loop |
+//! | 3 | [`source`], [`sink`], `view` | where events come from, where results go |
+//! | 2 | [`engine`], `recording` | what the events mean |
+//! | 1 | [`model`] | the words |
+//! | 0 | `tcptrace_ebpf` | the kernel half, its wire format |
+
+pub mod engine;
+pub mod model;
+pub mod sink;

@@ -1,0 +1,27 @@
+//! Floor 3: where results go. One file an output; each writes bytes to a given writer.
+
+use std::io;
+
+use crate::engine::update::Update;
+use crate::model::summary::Summary;
+
+/// An output.
+pub trait Sink {
+    /// Takes one piece of news. May buffer; an error of kind `BrokenPipe` means that nobody reads any more.
+    ///
+    /// # Errors
+    /// What the writer says.
+    fn update(&mut self, update: &Update<'_>) -> io::Result<()>;
+
+    /// Hands everything buffered to the writer.
+    ///
+    /// # Errors
+    /// What the writer says.
+    fn flush(&mut self) -> io::Result<()>;
+
+    /// Writes what belongs at the end, and flushes.
+    ///
+    /// # Errors
+    /// What the writer says.
+    fn finish(&mut self, summary: &Summary) -> io::Result<()>;
+}
