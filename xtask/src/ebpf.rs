@@ -18,8 +18,8 @@ const OBJECT: &str = "prebuilt/tcptrace.bpf.o";
 const SUMS: &str = "prebuilt/SHA256SUMS";
 const TOOLCHAIN: &str = "prebuilt/TOOLCHAIN";
 const TARGET: &str = "bpfel-unknown-none";
-/// The host's architecture must not decide which bindings are compiled: only their names in line
-/// information differ for what these programs use.
+/// Bindings are per architecture, and by default the host's: one is fixed, since what the programs use of
+/// them is the same everywhere.
 const FLAGS: [&str; 3] = ["-Cdebuginfo=2", "-Clink-arg=--btf", "--cfg=bpf_target_arch=\"x86_64\""];
 
 /// The workspace's release profile serves the host; the kernel half has its own needs.
@@ -44,6 +44,18 @@ pub(crate) struct Args {
     /// Install what the build needs (Debian, Ubuntu), or say what is needed.
     #[arg(long, conflicts_with = "check")]
     setup: bool,
+}
+
+impl Args {
+    /// As `cargo xtask ebpf --check`.
+    pub(crate) fn check() -> Self {
+        Self { check: true, setup: false }
+    }
+
+    /// As `cargo xtask ebpf --setup`.
+    pub(crate) fn setup() -> Self {
+        Self { check: false, setup: true }
+    }
 }
 
 /// Runs the task.
@@ -121,11 +133,11 @@ fn registries() -> Result<Vec<PathBuf>> {
 #[expect(clippy::print_stdout, reason = "a task talks to the developer who started it")]
 fn check(root: &Path, home: &Path, tools: &Toolchain) -> Result<()> {
     let committed = read(&home.join(OBJECT)).context("no object is checked in; run `cargo xtask ebpf`")?;
-    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let built = build(root, folder.path(), tools)?;
     if checksums(home)? != text(&home.join(SUMS))? {
         bail!("{CRATE}/{SUMS} does not fit the sources and the object; run `cargo xtask ebpf` and commit");
     }
+    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let built = build(root, folder.path(), tools)?;
     if built == committed {
         println!("{CRATE}/{OBJECT} is what its sources make, byte for byte: sha256 {}", hex(&built));
         return Ok(());

@@ -3,6 +3,8 @@
 
 mod ebpf;
 mod run;
+mod tally;
+mod test;
 mod toolchain;
 mod workspace;
 
@@ -24,11 +26,14 @@ enum Task {
     Ebpf(ebpf::Args),
     /// Build the release binary and run it as root, through sudo when not root.
     Run(run::Args),
+    /// Check and test everything that can run here, cheap first; with CI=true nothing may be skipped.
+    Test(test::Args),
 }
 
 fn main() -> ExitCode {
     let done = match Args::parse().task {
         Task::Ebpf(args) => ebpf::run(&args),
+        Task::Test(args) => test::run(&args),
         Task::Run(args) => run::run(&args).map(|never| match never {}),
     };
     match done {

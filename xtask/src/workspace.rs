@@ -61,6 +61,7 @@ pub(crate) fn output_of(command: &mut Command) -> Result<String> {
 
 /// A command as a person would type it, for messages.
 pub(crate) fn shown(command: &Command) -> String {
-    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    let program = Path::new(command.get_program());
+    let words = program.file_name().into_iter().chain(command.get_args());
     words.map(|word| word.to_string_lossy()).collect::<Vec<_>>().join(" ")
 }

@@ -1,0 +1,269 @@
+//! `cargo xtask test`: everything that can run on this machine, cheap first. A failure does not stop it: the
+//! end says all that is wrong, and the last line counts the tests.
+
+use std::env;
+use std::ffi::OsString;
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+
+use crate::ebpf;
+use crate::tally::Tally;
+use crate::workspace::{cargo, must, output_of, root, shown};
+
+/// Options of `cargo xtask test`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// How many live tests run at a time (each has its own network namespace).
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    live_threads: u16,
+    /// How long one binary of live tests may take before it is killed and counted as failed.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    live_timeout: u32,
+}
+
+/// One test binary, as cargo built it.
+struct Binary {
+    /// The package's folder: tests run there.
+    folder: PathBuf,
+    /// `lib`, `bin` or `test`.
+    kind: String,
+    name: String,
+    executable: PathBuf,
+}
+
+impl Binary {
+    /// Live tests need root, and a kernel to talk to.
+    fn is_live(&self) -> bool {
+        let Self { kind, name, .. } = self;
+        kind == "test" && (name.starts_with("live") || name == "diag" || name.starts_with("diag_"))
+    }
+}
+
+/// How this process becomes root for the live tests.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Root {
+    Already,
+    Sudo,
+    Never,
+}
+
+/// What has happened so far.
+#[derive(Default)]
+struct Report {
+    steps: Vec<String>,
+    failures: Vec<String>,
+    tally: Tally,
+}
+
+#[expect(clippy::print_stdout, reason = "a task talks to the developer who started it")]
+impl Report {
+    /// Runs one step, whatever became of the ones before.
+    fn step<T>(&mut self, name: &str, work: impl FnOnce(&mut Tally) -> Result<T>) -> Option<T> {
+        println!("\n=== {name}");
+        let (start, mut tally) = (Instant::now(), Tally::default());
+        let done = work(&mut tally);
+        let time = seconds(start.elapsed());
+        let outcome = match &done {
+            Ok(_) => "ok".to_owned(),
+            Err(error) => {
+                println!("{error:#}");
+                // A step that breaks without a failed test (clippy, a crash) must not look like a pass.
+                tally.failed = tally.failed.max(1);
+                self.failures.push(format!("{name}: {error:#}"));
+                "FAILED".to_owned()
+            }
+        };
+        println!("=== {name}: {outcome} in {time}");
+        let counts = if tally == Tally::default() { String::new() } else { format!("  {tally}") };
+        self.steps.push(format!("{time:>8}  {outcome:<6}  {name}{counts}"));
+        self.tally += tally;
+        done.ok()
+    }
+
+    fn end(self) -> ExitCode {
+        let Self { steps, failures, tally } = self;
+        println!("\n=== summary");
+        for step in steps {
+            println!("{step}");
+        }
+        for failure in &failures {
+            println!("FAILED {failure}");
+        }
+        println!("{tally}");
+        if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
+/// Runs the task.
+#[expect(clippy::print_stdout, reason = "a task talks to the developer who started it")]
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let root = root()?;
+    let ci = env::var("CI").is_ok_and(|value| value == "true" || value == "1");
+    let mut report = Report::default();
+
+    report.step("fmt", |_| must(cargo(&root).args(["fmt", "--all", "--check"])));
+    report.step("clippy", |_| {
+        let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"];
+        must(cargo(&root).args(arguments))
+    });
+    let binaries = report.step("build tests", |_| built(&root)).unwrap_or_default();
+    let (live, ordinary): (Vec<_>, Vec<_>) = binaries.into_iter().partition(Binary::is_live);
+    if !ordinary.is_empty() {
+        report.step("tests", |tally| counted(&mut runner(&root, &ordinary), tally));
+        report.step("doc tests", |tally| {
+            counted(cargo(&root).args(["test", "--workspace", "--doc", "--locked", "--no-fail-fast"]), tally)
+        });
+    }
+    report.step("docs", |_| {
+        let mut doc = cargo(&root);
+        must(doc.args(["doc", "--workspace", "--no-deps", "--locked"]).env("RUSTDOCFLAGS", "--deny warnings"))
+    });
+    if ci {
+        let ready = report.step("ebpf toolchain", |_| ebpf::run(&ebpf::Args::setup()));
+        if ready.is_some() {
+            report.step("ebpf object", |_| ebpf::run(&ebpf::Args::check()));
+        }
+    }
+    let way = Root::find();
+    for binary in live {
+        report.step(&format!("live tests: {}", binary.name), |tally| {
+            if way == Root::Never {
+                let tests = tests_in(&binary)?;
+                if ci {
+                    tally.failed += tests;
+                    bail!("{tests} tests skipped: needs root");
+                }
+                tally.skipped += tests;
+                println!("{tests} tests skipped: needs root");
+                return Ok(());
+            }
+            counted(&mut as_root(way, &binary, args), tally)
+        });
+    }
+    Ok(report.end())
+}
+
+/// Builds every test and says where the binaries are.
+fn built(root: &Path) -> Result<Vec<Binary>> {
+    let mut build = cargo(root);
+    build.args(["test", "--workspace", "--no-run", "--locked", "--message-format=json-render-diagnostics"]);
+    let messages = output_of(build.stderr(Stdio::inherit()))?;
+    let mut binaries = Vec::new();
+    for line in messages.lines() {
+        let message: Value =
+            serde_json::from_str(line).context("cargo printed a message that is not JSON")?;
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let Some(executable) = text(&message["executable"]) else { continue };
+        if message["profile"]["test"] != true {
+            continue;
+        }
+        let manifest = text(&message["manifest_path"]).context("cargo names no manifest of a test binary")?;
+        binaries.push(Binary {
+            folder: Path::new(&manifest).parent().unwrap_or(root).to_owned(),
+            kind: text(&message["target"]["kind"][0]).unwrap_or_default(),
+            name: text(&message["target"]["name"]).unwrap_or_default(),
+            executable: executable.into(),
+        });
+    }
+    if binaries.is_empty() {
+        bail!("cargo built no test binary");
+    }
+    Ok(binaries)
+}
+
+/// The command that runs the ordinary tests: cargo-nextest where it is installed.
+fn runner(root: &Path, ordinary: &[Binary]) -> Command {
+    let mut probe = cargo(root);
+    probe.args(["nextest", "--version"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut command = cargo(root);
+    if probe.status().is_ok_and(|status| status.success()) {
+        command.args(["nextest", "run", "--no-tests", "pass", "--cargo-quiet"]);
+    } else {
+        command.arg("test");
+    }
+    command.args(["--workspace", "--locked", "--no-fail-fast", "--lib", "--bins"]);
+    for binary in ordinary.iter().filter(|binary| binary.kind == "test") {
+        command.arg("--test").arg(&binary.name);
+    }
+    command
+}
+
+/// Runs tests, shows what they print and counts them.
+#[expect(clippy::print_stdout, reason = "a task talks to the developer who started it")]
+fn counted(command: &mut Command, tally: &mut Tally) -> Result<()> {
+    let name = shown(command);
+    let (reader, writer) = std::io::pipe().context("cannot make a pipe")?;
+    command.stdin(Stdio::null()).stdout(writer.try_clone()?).stderr(writer).env("CARGO_TERM_COLOR", "never");
+    let mut child = command.spawn().with_context(|| format!("cannot start `{name}`"))?;
+    // The command keeps the pipe's writing ends: without this the reading end never sees the end.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    for line in BufReader::new(reader).split(b'\n') {
+        let line = line.context("cannot read what the tests print")?;
+        let line = String::from_utf8_lossy(&line);
+        println!("{line}");
+        if let Some(run) = Tally::of_line(&line) {
+            *tally += run;
+        }
+    }
+    let status = child.wait().with_context(|| format!("cannot wait for `{name}`"))?;
+    if !status.success() {
+        bail!("{tally}: {status}: `{name}`");
+    }
+    Ok(())
+}
+
+impl Root {
+    fn find() -> Self {
+        if rustix::process::geteuid().is_root() {
+            return Self::Already;
+        }
+        let mut sudo = Command::new("sudo");
+        sudo.args(["-n", "true"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        if sudo.status().is_ok_and(|status| status.success()) { Self::Sudo } else { Self::Never }
+    }
+}
+
+/// The command that runs one binary of live tests, with what cargo would tell it.
+fn as_root(way: Root, binary: &Binary, args: &Args) -> Command {
+    let Binary { folder, executable, .. } = binary;
+    let mut command = Command::new(if way == Root::Sudo { "sudo" } else { "env" });
+    if way == Root::Sudo {
+        command.args(["-n", "env"]);
+    }
+    let mut setting = |name: &str, value: OsString| {
+        let mut text = OsString::from(name);
+        text.push("=");
+        text.push(value);
+        command.arg(text);
+    };
+    setting("TCPTRACE_LIVE", "1".into());
+    setting("CARGO_MANIFEST_DIR", folder.clone().into_os_string());
+    // sudo forgets these.
+    for name in ["CI", "RUST_BACKTRACE", "PATH"] {
+        if let Some(value) = env::var_os(name) {
+            setting(name, value);
+        }
+    }
+    command
+        .current_dir(folder)
+        .args(["timeout", "--kill-after=10"])
+        .arg(args.live_timeout.to_string())
+        .arg(executable)
+        .args(["--test-threads", &args.live_threads.to_string()]);
+    command
+}
+
+/// How many tests a binary has.
+fn tests_in(binary: &Binary) -> Result<u64> {
+    let list = output_of(Command::new(&binary.executable).args(["--list", "--format", "terse"]))?;
+    Ok(list.lines().filter(|line| line.ends_with(": test")).map(|_| 1).sum())
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.1}s", time.as_secs_f64())
+}
