@@ -11,5 +11,7 @@
 //! | 0 | `tcptrace_ebpf` | the kernel half, its wire format |
 
 pub mod engine;
+pub mod failure;
 pub mod model;
 pub mod sink;
+pub mod source;

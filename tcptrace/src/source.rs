@@ -1,0 +1,3 @@
+//! Floor 3: where events come from.
+
+pub mod host;
