@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 
 pub use this::ThisHost;
+pub(crate) use this::words;
 
 /// The questions.
 pub trait Host {
