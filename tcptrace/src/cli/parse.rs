@@ -22,15 +22,32 @@ pub enum Parsed {
 /// # Errors
 /// One sentence about the first thing that is wrong.
 pub fn parse(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Parsed, Failure> {
-    let mut command = Args::command();
-    let parsed = command.try_get_matches_from_mut(words).and_then(|matches| Args::from_arg_matches(&matches));
-    match parsed {
+    let words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+    let parsed = Args::command().try_get_matches_from(&words).and_then(|matches| {
+        match matches.subcommand_name().and_then(|name| command_first(&words, name)) {
+            Some(words) if !matches.get_flag("version") => Args::command().try_get_matches_from(words),
+            _ => Ok(matches),
+        }
+    });
+    match parsed.and_then(|matches| Args::from_arg_matches(&matches)) {
         Ok(args) => Ok(Parsed::Args(Box::new(args))),
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             Ok(Parsed::Help(error.render()))
         }
         Err(error) => Err(Failure::usage(sentence(&error))),
     }
+}
+
+/// The words with the command moved to the front. Of a global flag on both sides of the command clap forgets the values
+/// before it without a word; on one side they add up, or are refused as given twice.
+fn command_first(words: &[OsString], name: &str) -> Option<Vec<OsString>> {
+    let is_command = |at: usize| {
+        // Not the value of a flag: what stands before it is complete.
+        words[at] == name && Args::command().try_get_matches_from(&words[..at]).is_ok()
+    };
+    let at = (2..words.len()).find(|at| is_command(*at))?;
+    let (before, after) = (&words[1..at], &words[at + 1..]);
+    Some([&words[..1], &words[at..=at], before, after].concat())
 }
 
 /// clap's complaint with its tips, without usage and colours.
@@ -102,6 +119,15 @@ mod tests {
             assert_eq!(args.output.format, Some(FormatWord::Json), "{line}");
             assert!(matches!(args.command, Some(Command::Lives(lives)) if lives.unfinished), "{line}");
         }
+    }
+
+    #[test]
+    fn flags_on_both_sides_of_the_command_add_up() {
+        let both = args("tcptrace --pid 7 --comm lives lives --pid 8 --comm b");
+        assert_eq!(both.filter.pids, ["7", "8"]);
+        assert_eq!(both.filter.comms, ["lives", "b"]);
+        assert!(complaint("tcptrace -d 1s lives -d 2s").contains("multiple times"));
+        assert!(args("tcptrace -V lives").version);
     }
 
     #[test]
