@@ -44,7 +44,7 @@ impl ExitCode {
             Self::Findings => "a command that looks for trouble found some",
             Self::Lost => "events were lost, under --strict",
             Self::NoPermission => {
-                "not permitted: run as root or with the capabilities that `tcptrace preflight` names"
+                "not permitted: run as root; `tcptrace preflight` names the capabilities needed"
             }
             Self::Unsuitable => "this kernel cannot do it: `tcptrace preflight` says what is missing",
         }

@@ -49,7 +49,7 @@ pub(super) fn long() -> String {
     text.push_str("\n\n");
     text.push_str(&exit_codes());
     text.push_str(
-        "\nEnvironment:\n  NO_COLOR      not empty: no colours, unless --color always\n  TZ            the zone of --time local\n",
+        "\nEnvironment:\n  NO_COLOR  not empty: no colours, unless --color always\n  TZ        the zone of --time local\n",
     );
     text
 }
@@ -69,7 +69,8 @@ pub(super) fn lives() -> String {
 fn exit_codes() -> String {
     let mut text = String::from("Exit codes:\n");
     for code in ExitCode::ALL {
-        line(&mut text, &(code as u8).to_string(), code.help());
+        // Writing into a String cannot fail.
+        let _ = writeln!(text, "  {:<3} {}", code as u8, code.help());
     }
     text
 }

@@ -9,7 +9,7 @@ pub struct TracingArgs {
     /// Stop after this time: 30s, 1h30m, 250ms [default: until Ctrl-C]
     #[arg(short = 'd', long, value_name = "TIME", global = true)]
     pub duration: Option<String>,
-    /// Stop after N printed lines [default: no limit]
+    /// Stop after N transitions, with `lives` N connections [default: no limit]
     #[arg(short = 'n', long, value_name = "N", global = true)]
     pub count: Option<String>,
     /// Show the kernel's own events and names instead of the true states

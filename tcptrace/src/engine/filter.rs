@@ -217,4 +217,5 @@ fn owned(owner: Option<Owner>, matches: impl Fn(&Owner) -> bool) -> Admission {
 }
 
 #[cfg(test)]
+// Its makers of subjects serve the gate's tests too.
 pub(super) mod tests;

@@ -29,6 +29,12 @@ impl CommPattern {
         self.parts.iter().map(Vec::len).sum::<usize>() > KEPT
     }
 
+    /// The one name that matches, where there is no star: what a kernel-side filter can compare.
+    #[must_use]
+    pub fn exact(&self) -> Option<&[u8]> {
+        if let [whole] = self.parts.as_slice() { Some(whole) } else { None }
+    }
+
     /// Does it name `comm`?
     #[must_use]
     pub fn matches(&self, comm: &Comm) -> bool {
@@ -72,6 +78,12 @@ mod tests {
     #[test]
     fn a_long_name_matches_what_the_kernel_keeps_of_it() {
         assert!(matches("systemd-resolved", "systemd-resolved"));
+    }
+
+    #[test]
+    fn only_a_name_without_stars_is_exact() {
+        assert_eq!(CommPattern::new("nginx").exact(), Some(&b"nginx"[..]));
+        assert_eq!(CommPattern::new("ngin*").exact(), None);
     }
 
     #[test]
