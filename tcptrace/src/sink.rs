@@ -1,5 +1,8 @@
 //! Floor 3: where results go. One file an output; each writes bytes to a given writer.
 
+pub mod column;
+pub mod time;
+
 use std::io;
 
 use crate::engine::update::Update;
