@@ -26,7 +26,8 @@ pub fn write_lost(out: &mut impl Write, count: u64, place: LossPlace, total: u64
 /// What the writer says.
 pub fn write_summary(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
     let Summary { events, lost, connections, evictions, duration_ns, kernel } = *summary;
-    let mut line = format!("{events} events, {lost} lost, {connections} connections").into_bytes();
+    let plural = if connections == 1 { "" } else { "s" };
+    let mut line = format!("{events} events, {lost} lost, {connections} connection{plural}").into_bytes();
     if evictions > 0 {
         write!(line, ", {evictions} evicted")?;
     }
@@ -55,8 +56,8 @@ mod tests {
         write_summary(&mut out, &summary).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            "6 events, 0 lost, 1 connections in 5.2s\n\
-             6 events, 0 lost, 1 connections, 2 evicted in 5.2s, 500 ns of kernel time per event\n"
+            "6 events, 0 lost, 1 connection in 5.2s\n\
+             6 events, 0 lost, 1 connection, 2 evicted in 5.2s, 500 ns of kernel time per event\n"
         );
     }
 

@@ -3,6 +3,7 @@
 use super::super::column::{Column, Room};
 use super::super::time::{Clock, TimeStyle};
 use super::paint::{Paint, Palette};
+use crate::model::state::TcpState;
 
 const ARROW: &str = " → ";
 
@@ -25,7 +26,12 @@ pub(in super::super) struct Layout {
 }
 
 impl Layout {
-    pub(in super::super) fn new(columns: &[Column], width: Option<usize>, clock: &Clock, colour: bool) -> Self {
+    pub(in super::super) fn new(
+        columns: &[Column],
+        width: Option<usize>,
+        clock: &Clock,
+        colour: bool,
+    ) -> Self {
         let no_time = clock.style() == TimeStyle::None;
         let mut cells: Vec<Cell> = columns
             .iter()
@@ -34,7 +40,8 @@ impl Layout {
                 let mut room = column.room();
                 if *column == Column::Time {
                     let width = clock.width();
-                    room = Room { least: width, good: width, most: width, right: true, ..room };
+                    let right = matches!(clock.style(), TimeStyle::Mono | TimeStyle::Delta);
+                    room = Room { least: width, good: width, most: width, right, ..room };
                 }
                 Cell { column: *column, room, width: if width.is_some() { room.least } else { room.good } }
             })
@@ -58,6 +65,19 @@ impl Layout {
             cell.extend_from_slice(head.as_bytes());
             Paint::Head
         });
+    }
+
+    /// Appends a state's name that stands in no column.
+    pub(in super::super) fn state(&self, out: &mut Vec<u8>, state: TcpState) {
+        let begin = self.palette.begin(Paint::State(state));
+        out.extend_from_slice(begin.unwrap_or_default());
+        out.extend_from_slice(state.name().as_bytes());
+        out.extend_from_slice(begin.map_or(&[][..], |_| Palette::END));
+    }
+
+    /// Whether columns are cut to a width.
+    pub(in super::super) const fn is_narrow(&self) -> bool {
+        self.narrow
     }
 
     /// Appends a row, without a line end and without spaces before it. `fill` writes one cell.
@@ -101,11 +121,6 @@ impl Layout {
                 None => out.extend_from_slice(&self.scratch),
             }
         }
-    }
-
-    /// The sequences for what is painted outside columns.
-    pub(in super::super) const fn palette(&self) -> &Palette {
-        &self.palette
     }
 }
 
@@ -169,30 +184,27 @@ fn cut_middle(text: &mut Vec<u8>, width: usize) {
         text.clear();
         return;
     };
-    let text_now = String::from_utf8_lossy(text).into_owned();
+    let Ok(whole) = std::str::from_utf8(text) else { return };
     let (head, tail) = (kept / 2, kept - kept / 2);
-    let (mut from, mut to, mut used) = (0, text_now.len(), 0);
-    for (at, character) in text_now.char_indices() {
-        if used + char_cells(character) > head {
-            break;
-        }
-        used += char_cells(character);
-        from = at + character.len_utf8();
-    }
-    let mut used_behind = 0;
-    for (at, character) in text_now.char_indices().rev() {
-        if used_behind + char_cells(character) > tail {
-            break;
-        }
-        used_behind += char_cells(character);
-        to = at;
-    }
-    text.clear();
-    text.extend_from_slice(&text_now.as_bytes()[..from]);
-    text.extend_from_slice("…".as_bytes());
-    text.extend_from_slice(&text_now.as_bytes()[to..]);
+    let (from, used) = fitting(whole.chars(), head);
+    let (behind, used_behind) = fitting(whole.chars().rev(), tail);
+    let to = whole.len() - behind;
+    text.splice(from..to, "…".bytes());
     // A wide character may have found no place.
     pad(text, kept.saturating_sub(used + used_behind));
+}
+
+/// Bytes and cells of the first characters that fit into `room` cells.
+fn fitting(characters: impl Iterator<Item = char>, room: usize) -> (usize, usize) {
+    let (mut bytes, mut used) = (0, 0);
+    for character in characters {
+        if used + char_cells(character) > room {
+            break;
+        }
+        bytes += character.len_utf8();
+        used += char_cells(character);
+    }
+    (bytes, used)
 }
 
 #[cfg(test)]

@@ -23,7 +23,9 @@ const fn style(paint: Paint) -> Style {
             TcpState::SynSent | TcpState::SynRecv | TcpState::NewSynRecv => AnsiColor::Cyan,
             TcpState::Listen => AnsiColor::Blue,
             TcpState::Established => AnsiColor::Green,
-            TcpState::FinWait1 | TcpState::FinWait2 | TcpState::Closing | TcpState::LastAck => AnsiColor::Yellow,
+            TcpState::FinWait1 | TcpState::FinWait2 | TcpState::Closing | TcpState::LastAck => {
+                AnsiColor::Yellow
+            }
             // The peer has closed and we have not: the state that leaks.
             TcpState::CloseWait => AnsiColor::Magenta,
             TcpState::TimeWait | TcpState::Closed => AnsiColor::BrightBlack,

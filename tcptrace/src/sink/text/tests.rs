@@ -72,31 +72,75 @@ fn story_shown(style: &TextStyle) -> String {
 
 #[test]
 fn a_terminal_of_120_columns() {
-    insta::assert_snapshot!(story_shown(&style(Some(120))), @"");
+    insta::assert_snapshot!(story_shown(&style(Some(120))), @r#"
+    TIME(UTC)        PID COMM            LOCAL                    REMOTE                   FROM        → TO              FOR
+    03:20:32.012       ? ?               10.0.0.1:?               10.0.0.2:80              CLOSED      → SYN_SENT          ?
+    03:20:32.012    1234 curl            10.0.0.1:50000           93.184.216.34:443        SYN_SENT    → ESTABLISHED  12.3ms
+    03:20:32.012    1234 curl            10.0.0.1:8080            192.168.100.200:65535    ESTABLISHED → CLOSE_WAIT    ≥1.2s
+    03:20:32.012    1234 curl            [2001:db8::1]:443        [2001:db8:1…:6666]:65535 FIN_WAIT_2  → TIME_WAIT      3.0s
+    03:20:32.012    1234 curl            [::]:80                  *                        CLOSED      → LISTEN            ?
+    03:20:32.012 4194304 a\x1b[31mred\\  10.0.0.1:50000           93.184.216.34:443        TIME_WAIT   → CLOSED         ~60s
+    03:20:32.012 4194304 名前は長い      10.0.0.1:50000           93.184.216.34:443        LAST_ACK    → CLOSED        0.1ms
+    "#);
 }
 
 #[test]
 fn a_terminal_of_80_columns() {
-    insta::assert_snapshot!(story_shown(&style(Some(80))), @"");
+    insta::assert_snapshot!(story_shown(&style(Some(80))), @r#"
+    TIME(UTC)        PID LPORT REMOTE              FROM        → TO              FOR
+    03:20:32.012       ?     ? 10.0.0.2:80         CLOSED      → SYN_SENT          ?
+    03:20:32.012    1234 50000 93.184.216.34:443   SYN_SENT    → ESTABLISHED  12.3ms
+    03:20:32.012    1234  8080 192.168.1…200:65535 ESTABLISHED → CLOSE_WAIT    ≥1.2s
+    03:20:32.012    1234   443 [2001:db8…66]:65535 FIN_WAIT_2  → TIME_WAIT      3.0s
+    03:20:32.012    1234    80 *                   CLOSED      → LISTEN            ?
+    03:20:32.012 4194304 50000 93.184.216.34:443   TIME_WAIT   → CLOSED         ~60s
+    03:20:32.012 4194304 50000 93.184.216.34:443   LAST_ACK    → CLOSED        0.1ms
+    "#);
 }
 
 #[test]
 fn a_terminal_of_200_columns() {
-    insta::assert_snapshot!(story_shown(&style(Some(200))), @"");
+    insta::assert_snapshot!(story_shown(&style(Some(200))), @r#"
+    TIME(UTC)        PID COMM            LOCAL                                           REMOTE                                          FROM        → TO              FOR
+    03:20:32.012       ? ?               10.0.0.1:?                                      10.0.0.2:80                                     CLOSED      → SYN_SENT          ?
+    03:20:32.012    1234 curl            10.0.0.1:50000                                  93.184.216.34:443                               SYN_SENT    → ESTABLISHED  12.3ms
+    03:20:32.012    1234 curl            10.0.0.1:8080                                   192.168.100.200:65535                           ESTABLISHED → CLOSE_WAIT    ≥1.2s
+    03:20:32.012    1234 curl            [2001:db8::1]:443                               [2001:db8:1111:2222:3333:4444:5555:6666]:65535  FIN_WAIT_2  → TIME_WAIT      3.0s
+    03:20:32.012    1234 curl            [::]:80                                         *                                               CLOSED      → LISTEN            ?
+    03:20:32.012 4194304 a\x1b[31mred\\  10.0.0.1:50000                                  93.184.216.34:443                               TIME_WAIT   → CLOSED         ~60s
+    03:20:32.012 4194304 名前は長い      10.0.0.1:50000                                  93.184.216.34:443                               LAST_ACK    → CLOSED        0.1ms
+    "#);
 }
 
 #[test]
 fn wide_cuts_nothing() {
-    insta::assert_snapshot!(story_shown(&style(None)), @"");
+    insta::assert_snapshot!(story_shown(&style(None)), @r#"
+    TIME(UTC)           PID COMM            HOW         UID   COOKIE      NETNS LOCAL                  REMOTE                 FROM        → TO              FOR EVIDENCE  SEEN-BY    END
+    03:20:32.012345       ? ?               -             ?        ?          ? 10.0.0.1:?             10.0.0.2:80            CLOSED      → SYN_SENT          ? unknown   tracepoint -
+    03:20:32.012345    1234 curl            connect    1000     2a1f 4026531840 10.0.0.1:50000         93.184.216.34:443      SYN_SENT    → ESTABLISHED  12.3ms exact     tracepoint -
+    03:20:32.012345    1234 curl            connect    1000     2a1f 4026531840 10.0.0.1:8080          192.168.100.200:65535  ESTABLISHED → CLOSE_WAIT    ≥1.2s at_least  tracepoint -
+    03:20:32.012345    1234 curl            connect    1000     2a1f 4026531840 [2001:db8::1]:443      [2001:db8:1111:2222:3333:4444:5555:6666]:65535 FIN_WAIT_2  → TIME_WAIT      3.0s exact     tracepoint -
+    03:20:32.012345    1234 curl            connect    1000     2a1f 4026531840 [::]:80                *                                              CLOSED      → LISTEN            ? unknown   tracepoint -
+    03:20:32.012345 4194304 a\x1b[31mred\\  connect    1000     2a1f 4026531840 10.0.0.1:50000         93.184.216.34:443                              TIME_WAIT   → CLOSED         ~60s estimated tracepoint -
+    03:20:32.012345 4194304 名前は長い      connect    1000     2a1f 4026531840 10.0.0.1:50000         93.184.216.34:443                              LAST_ACK    → CLOSED        0.1ms exact     tracepoint aborted:ss[99]
+    "#);
 }
 
 #[test]
 fn columns_are_chosen_and_ordered() {
     use Column::{Cgroup, Cookie, Evidence, Family, From, Id, KernelEvent, Laddr, OwnerHow, Protocol, Rport};
-    let columns = vec![
-        Cookie, KernelEvent, Id, Family, Protocol, Cgroup, OwnerHow, Evidence, Laddr, Rport, From,
-    ];
-    insta::assert_snapshot!(story_shown(&TextStyle { columns, ..style(Some(120)) }), @"");
+    let columns =
+        vec![Cookie, KernelEvent, Id, Family, Protocol, Cgroup, OwnerHow, Evidence, Laddr, Rport, From];
+    insta::assert_snapshot!(story_shown(&TextStyle { columns, ..style(Some(120)) }), @r#"
+    COOKIE KERNEL                      ID IP PROTO   CGROUP HOW      EVIDENCE  LADDR                     RPORT FROM
+         ? CLOSE>SYN_SENT               7  4 tcp          ? -        unknown   10.0.0.1                     80 CLOSED
+      2a1f SYN_SENT>ESTABLISHED         7  4 tcp       4242 connect  exact     10.0.0.1                    443 SYN_SENT
+      2a1f ESTABLISHED>CLOSE_WAIT       7  4 tcp       4242 connect  at_least  10.0.0.1                  65535 ESTABLISHED
+      2a1f FIN_WAIT2>TIME_WAIT          7  6 tcp       4242 connect  exact     2001:db8::1               65535 FIN_WAIT_2
+      2a1f CLOSE>LISTEN                 7  6 tcp       4242 connect  unknown   ::                            ? CLOSED
+      2a1f -                            7  4 tcp       4242 connect  estimated 10.0.0.1                    443 TIME_WAIT
+      2a1f LAST_ACK>CLOSE               7  4 tcp       4242 connect  exact     10.0.0.1                    443 LAST_ACK
+    "#);
 }
 
 #[test]
@@ -135,5 +179,8 @@ fn losses_and_the_summary_go_beside_the_data() {
     let (out, notices) = sink.into_inner();
     assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
     let notices = String::from_utf8(notices).unwrap();
-    assert!(notices.starts_with("lost 3 events: the ring buffer was full (3 in all)\n2 events, 3 lost"), "{notices}");
+    assert!(
+        notices.starts_with("lost 3 events: the ring buffer was full (3 in all)\n2 events, 3 lost"),
+        "{notices}"
+    );
 }
