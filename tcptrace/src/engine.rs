@@ -37,6 +37,8 @@ mod stays;
 mod table;
 mod timewait;
 
+pub use dump::ALL_STATES;
+
 use agenda::Agenda;
 use graves::Graves;
 use loss::Loss;
@@ -207,6 +209,8 @@ impl Engine {
             Event::FinTimeout { netns, seconds } => {
                 self.netns.entry(*netns).or_default().fin_timeout_s = Some(*seconds);
             }
+            // Which processes count is the filter's business.
+            Event::Forked { .. } => {}
             Event::Lost { at, count, place } => self.lose(*at, *count, *place, out),
             Event::Tick(at) => {
                 self.pass(*at, out);
@@ -252,6 +256,19 @@ impl Engine {
             };
             Some(Question { netns: (*netns != 0).then_some(*netns), states })
         })
+    }
+
+    /// When something is due by itself: a [`Event::Tick`] is wanted then.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Mono> {
+        self.agenda.next()
+    }
+
+    /// The connection that is this socket's now, if it is known and shown.
+    #[must_use]
+    pub fn subject(&self, socket: &SocketRef) -> Option<Subject> {
+        let life = self.table.life(self.table.find(socket)?);
+        (!life.hidden).then(|| life.subject())
     }
 
     /// Connections known in this run, our own not counted.

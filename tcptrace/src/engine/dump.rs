@@ -22,7 +22,7 @@ use crate::model::transition::SeenBy;
 pub(crate) const MINI_STATES: u32 = 1 << TcpState::TimeWait as u8 | 1 << TcpState::FinWait2 as u8;
 
 /// All that a dump can show: everything but CLOSED.
-pub(crate) const ALL_STATES: u32 = 0x1ffe & !(1 << TcpState::Closed as u8);
+pub const ALL_STATES: u32 = 0x1ffe & !(1 << TcpState::Closed as u8);
 
 /// When the state that a dump shows was entered: the latest moment, and the earliest where that is bounded.
 fn entry(snapshot: &SocketSnapshot) -> (Mono, Option<Mono>) {

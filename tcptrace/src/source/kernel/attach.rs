@@ -187,7 +187,6 @@ impl Kernel {
             notes.push(note);
         }
         Ok(Self {
-            ebpf,
             path,
             ring: Ring::new(ring)
                 .map_err(|error| AttachError::Failed(format!("polling the ring buffer: {error}")))?,
@@ -195,10 +194,11 @@ impl Kernel {
             lost,
             lost_seen: [0; wire::lost::COUNT as usize],
             undecodable: 0,
-            pids,
+            watched_ports: take(&mut ebpf, "WATCHED_PORTS")?,
             notes,
             attached: Vec::new(),
             cost: Meter::new(options.measure),
+            ebpf,
         })
     }
 
