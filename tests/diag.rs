@@ -1,5 +1,10 @@
 //! sock_diag, namespaces, fd tables and sysctls against real sockets in namespaces of our own, with `ss` as oracle.
-#![expect(clippy::cast_possible_truncation, reason = "test numbers are small")]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test's numbers are small, and it fails by panicking"
+)]
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -103,8 +108,7 @@ fn wait_for(diag: &mut Diag, space: &Space, state: TcpState, local: u16, remote:
 fn check_age(seen: &SocketSnapshot, from: Mono, to: Mono, what: &str) {
     let (oldest, youngest) = (seen.at.since(from), seen.at.since(to));
     let age = seen.age;
-    // The kernel looked up to a few milliseconds after `at` on a busy machine.
-    assert!(age.at_least_ns <= oldest + 20 * MS, "{what}: {age:?}, truly at most {oldest}");
+    assert!(age.at_least_ns <= oldest, "{what}: {age:?}, truly at most {oldest}");
     assert!(
         age.at_most_ns.is_none_or(|most| most + MS >= youngest),
         "{what}: {age:?}, truly at least {youngest}"
@@ -340,7 +344,7 @@ fn every_state_of_every_family_is_what_ss_says_and_as_old_as_we_measured() {
     let inode = wait_for(&mut diag, &space, TcpState::CloseWait, ends.0, ends.1).id.inode.unwrap();
     assert_eq!(
         table.holders(inode).iter().map(|holder| holder.fd).collect::<Vec<_>>(),
-        [server.as_raw_fd() as u32]
+        [server.as_raw_fd().cast_unsigned()]
     );
 
     // SOCK_DESTROY takes the one that is meant.
@@ -440,4 +444,55 @@ fn the_request_is_the_one_that_netlink_packet_sock_diag_makes() {
     message.serialize(&mut theirs);
     let ours = sock_diag::request::Request::dump(9, AF_INET, sock_diag::mask([TcpState::CloseWait]));
     assert_eq!(ours.as_bytes(), theirs);
+}
+
+#[test]
+fn a_hundred_thousand_sockets_and_fds_are_read_in_well_under_a_second() {
+    const CONNECTIONS: usize = 100_000;
+    let Some(space) = Space::new("many") else { return };
+    space.inside(|| std::fs::write("/proc/sys/net/ipv4/tcp_max_tw_buckets", "300000").unwrap());
+    // Else connect() takes the ports of TIME_WAITs older than a second.
+    space.inside(|| std::fs::write("/proc/sys/net/ipv4/tcp_tw_reuse", "0").unwrap());
+    let made = Instant::now();
+    space.inside(|| {
+        for host in 2..22 {
+            let listener = TcpListener::bind((std::net::Ipv4Addr::new(127, 0, 0, host), 0)).unwrap();
+            let to = listener.local_addr().unwrap();
+            for _ in 0..CONNECTIONS / 20 {
+                let client = TcpStream::connect(to).unwrap();
+                let server = listener.accept().unwrap().0;
+                drop(client);
+                drop(server);
+            }
+        }
+    });
+    println!("made in {:?}", made.elapsed());
+    let mut diag = space.diag();
+    let mut count = 0_u32;
+    let stats = diag
+        .dump(space.netns.inode, sock_diag::mask([TcpState::TimeWait, TcpState::FinWait2]), &mut |seen| {
+            assert!(seen.mini);
+            count += 1;
+        })
+        .unwrap();
+    let took = Duration::from_nanos(stats.ended.since(stats.began));
+    println!("{count} sockets in {took:?}: {:.0}/s", f64::from(count) / took.as_secs_f64());
+    // The ehash is walked without a lock over all of it: what moves can be missed, what stays cannot.
+    assert_eq!(count as usize, CONNECTIONS);
+    assert!(took < Duration::from_secs(1), "{took:?}");
+
+    let limit = rustix::process::Rlimit { current: Some(200_000), maximum: Some(200_000) };
+    if rustix::process::setrlimit(rustix::process::Resource::Nofile, limit).is_err() {
+        return;
+    }
+    let listener = space.inside(|| TcpListener::bind("127.0.0.1:0").unwrap());
+    let copies: Vec<_> = (0..CONNECTIONS).map(|_| listener.try_clone().unwrap()).collect();
+    let began = Instant::now();
+    let table = FdTable::scan(Some(&[std::process::id()])).unwrap();
+    let took = began.elapsed();
+    println!("{} fds in {took:?}", copies.len() + 1);
+    let inode =
+        wait_for(&mut diag, &space, TcpState::Listen, listener.local_addr().unwrap().port(), 0).id.inode;
+    assert_eq!(table.holders(inode.unwrap()).len(), CONNECTIONS + 1);
+    assert!(took < Duration::from_secs(1), "{took:?}");
 }
