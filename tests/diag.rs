@@ -20,6 +20,7 @@ use tcptrace::model::cookie::Cookie;
 use tcptrace::model::snapshot::{SocketSnapshot, TimerKind};
 use tcptrace::model::state::TcpState;
 use tcptrace::model::time::Mono;
+use tcptrace::source::cgroup::CgroupTree;
 use tcptrace::source::fd_table::FdTable;
 use tcptrace::source::netns::{self, Netns, in_netns};
 use tcptrace::source::netstat::Netstat;
@@ -125,7 +126,7 @@ struct Line {
     inode: Option<u64>,
     uid: Option<u32>,
     timer: Option<String>,
-    cgroup: bool,
+    cgroup: Option<String>,
     bytes_sent: u64,
     bytes_received: u64,
 }
@@ -145,7 +146,7 @@ fn ss(space: &Space) -> BTreeMap<String, Line> {
                 inode: number("ino:").filter(|inode| *inode != 0),
                 uid: number("uid:").map(|uid| uid as u32),
                 timer: value("timer:(").map(|timer| timer.split(',').next().unwrap().to_owned()),
-                cgroup: value("cgroup:").is_some(),
+                cgroup: value("cgroup:").map(str::to_owned),
                 bytes_sent: number("bytes_sent:").unwrap_or_default()
                     - number("bytes_retrans:").unwrap_or_default(),
                 bytes_received: number("bytes_received:").unwrap_or_default(),
@@ -162,6 +163,7 @@ fn endpoint_as_ss(end: tcptrace::model::endpoints::Endpoint) -> String {
 
 fn compare(space: &Space, seen: &[SocketSnapshot]) {
     let lines = ss(space);
+    let mut tree = CgroupTree::open().ok();
     assert_eq!(lines.len(), seen.len(), "{lines:#?}");
     for seen in seen {
         let cookie = seen.id.socket.cookie.unwrap().to_string();
@@ -181,7 +183,12 @@ fn compare(space: &Space, seen: &[SocketSnapshot]) {
         assert_eq!(seen.id.inode, line.inode, "{line:?}");
         if let Some(inode) = seen.id.inode {
             assert_eq!(seen.id.uid, Some(line.uid.unwrap_or(0)), "inode {inode}");
-            assert_eq!(seen.id.cgroup.is_some(), line.cgroup, "{line:?}");
+            assert_eq!(seen.id.cgroup.is_some(), line.cgroup.is_some(), "{line:?}");
+            if let (Some(tree), Some(id)) = (&mut tree, seen.id.cgroup) {
+                // `ip netns exec` hides the cgroup mount from ss, which then prints the id.
+                let (path, told) = (tree.path(id).unwrap(), line.cgroup.as_deref().unwrap());
+                assert!(told == path || told == format!("unreachable:{id:x}"), "{id} {path} {told}");
+            }
         }
         let fin_in = matches!(state, TcpState::CloseWait | TcpState::LastAck | TcpState::Closing);
         let flag_out =
@@ -311,7 +318,7 @@ fn every_state_of_every_family_is_what_ss_says_and_as_old_as_we_measured() {
             let idle = seen.at.since(to);
             // What kernel-facts §17 calls exact is exact to the tick; TIME_WAIT by its timer, others because nothing was sent.
             if !matches!(state, TcpState::Established | TcpState::CloseWait) {
-                assert!(seen.age.at_least_ns + 100 * MS >= idle, "{state:?}: {:?} of {idle}", seen.age);
+                assert!(seen.age.at_least_ns + 300 * MS >= idle, "{state:?}: {:?} of {idle}", seen.age);
             }
         }
         if round < 2 {
@@ -477,22 +484,27 @@ fn a_hundred_thousand_sockets_and_fds_are_read_in_well_under_a_second() {
         .unwrap();
     let took = Duration::from_nanos(stats.ended.since(stats.began));
     println!("{count} sockets in {took:?}: {:.0}/s", f64::from(count) / took.as_secs_f64());
-    // The ehash is walked without a lock over all of it: what moves can be missed, what stays cannot.
-    assert_eq!(count as usize, CONNECTIONS);
+    // The kernel's own count of timewait sockets.
+    let sockstat = space.inside(|| std::fs::read_to_string("/proc/thread-self/net/sockstat").unwrap());
+    let counted = sockstat.split(" tw ").nth(1).and_then(|rest| rest.split(' ').next()).unwrap();
+    assert_eq!(counted.parse(), Ok(count), "{CONNECTIONS} were made");
+    assert!(count as usize > CONNECTIONS * 9 / 10);
     assert!(took < Duration::from_secs(1), "{took:?}");
 
-    let limit = rustix::process::Rlimit { current: Some(200_000), maximum: Some(200_000) };
-    if rustix::process::setrlimit(rustix::process::Resource::Nofile, limit).is_err() {
-        return;
-    }
+    // As many fds as this machine lets us have: raising the hard limit takes CAP_SYS_RESOURCE.
+    let nofile = rustix::process::Resource::Nofile;
+    let wanted = rustix::process::Rlimit { current: Some(200_000), maximum: Some(200_000) };
+    let _ = rustix::process::setrlimit(nofile, wanted);
+    let limit = rustix::process::getrlimit(nofile).current.unwrap_or(200_000) as usize;
+    let fds = CONNECTIONS.min(limit.saturating_sub(500));
     let listener = space.inside(|| TcpListener::bind("127.0.0.1:0").unwrap());
-    let copies: Vec<_> = (0..CONNECTIONS).map(|_| listener.try_clone().unwrap()).collect();
+    let copies: Vec<_> = (0..fds).map(|_| listener.try_clone().unwrap()).collect();
     let began = Instant::now();
     let table = FdTable::scan(Some(&[std::process::id()])).unwrap();
     let took = began.elapsed();
     println!("{} fds in {took:?}", copies.len() + 1);
     let inode =
         wait_for(&mut diag, &space, TcpState::Listen, listener.local_addr().unwrap().port(), 0).id.inode;
-    assert_eq!(table.holders(inode.unwrap()).len(), CONNECTIONS + 1);
+    assert_eq!(table.holders(inode.unwrap()).len(), fds + 1);
     assert!(took < Duration::from_secs(1), "{took:?}");
 }
