@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use crate::model::endpoints::Endpoints;
 use crate::model::event::{Event, LossPlace};
 use crate::model::evidence::Span;
-use crate::model::life::{ConnectionId, FirstSeen, Lifecycle, OpenedBy};
+use crate::model::life::{ConnectionId, FirstSeen, Lifecycle, OpenedBy, Subject};
 use crate::model::owner::Task;
 use crate::model::socket::{Protocol, SocketId, SocketRef};
 use crate::model::time::Mono;
@@ -38,7 +38,6 @@ mod table;
 mod timewait;
 
 pub use dump::ALL_STATES;
-
 use agenda::Agenda;
 use graves::Graves;
 use loss::Loss;
@@ -248,7 +247,7 @@ impl Engine {
     pub fn open_questions(&self) -> impl Iterator<Item = Question> + '_ {
         self.netns.iter().filter_map(|(netns, known)| {
             let states = if known.lives > 0 && known.repaired != self.loss.generation {
-                dump::ALL_STATES
+                ALL_STATES
             } else if known.minis > 0 {
                 dump::MINI_STATES
             } else {

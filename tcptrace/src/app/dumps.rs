@@ -16,7 +16,7 @@ use crate::source::fd_table::FdTable;
 use crate::source::kernel::{Holding, Kernel};
 use crate::source::netns::Netns;
 use crate::source::netstat::Netstat;
-use crate::source::sock_diag::DiagSet;
+use crate::source::sock_diag::set::DiagSet;
 
 /// Events in one message to the loop.
 const BATCH: usize = 1024;

@@ -7,6 +7,7 @@ use std::mem::take;
 use std::rc::Rc;
 use std::thread::{self, JoinHandle};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::mpsc::{self, Permit, Sender};
 
 /// So many batches wait for the writing thread; beyond, the loop stops taking events and the ring buffer fills, which is counted.
@@ -31,6 +32,8 @@ impl Write for Inlet {
 pub(super) struct Spool {
     inlet: Inlet,
     to_writer: Sender<Vec<u8>>,
+    /// The output again, to see whether its reader is still there.
+    out: File,
     writer: JoinHandle<io::Result<()>>,
 }
 
@@ -39,15 +42,16 @@ impl Spool {
     ///
     /// # Errors
     /// No thread can be had.
-    pub(super) fn start(mut out: File) -> io::Result<Self> {
+    pub(super) fn start(out: File) -> io::Result<Self> {
+        let mut sink = out.try_clone()?;
         let (to_writer, mut batches) = mpsc::channel::<Vec<u8>>(WAITING);
         let writer = thread::Builder::new().name("writer".into()).spawn(move || {
             while let Some(batch) = batches.blocking_recv() {
-                out.write_all(&batch)?;
+                sink.write_all(&batch)?;
             }
-            out.flush()
+            sink.flush()
         })?;
-        Ok(Self { inlet: Inlet::default(), to_writer, writer })
+        Ok(Self { inlet: Inlet::default(), to_writer, out, writer })
     }
 
     /// Where sinks write.
@@ -63,6 +67,14 @@ impl Spool {
     /// The writing thread has stopped: the reader is gone or the disk is full.
     pub(super) fn is_broken(&self) -> bool {
         self.to_writer.is_closed()
+    }
+
+    /// Nobody reads the pipe any more, even if nothing is being written (poll(2): POLLERR on the writing end).
+    pub(super) fn is_unread(&self) -> bool {
+        let mut polled = [PollFd::new(&self.out, PollFlags::empty())];
+        let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut polled, Some(&at_once)).is_ok_and(|ready| ready > 0)
+            && polled.iter().any(|fd| fd.revents().contains(PollFlags::ERR))
     }
 
     /// Waits until the thread can take a batch; `None` when it has stopped.
@@ -84,7 +96,7 @@ impl Spool {
     /// # Errors
     /// What writing said.
     pub(super) async fn close(self) -> io::Result<()> {
-        let Self { inlet, to_writer, writer } = self;
+        let Self { inlet, to_writer, out: _, writer } = self;
         // A failed thread says why below.
         let _ = to_writer.send(take(&mut *inlet.0.borrow_mut())).await;
         drop(to_writer);

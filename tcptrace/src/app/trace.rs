@@ -5,8 +5,7 @@ mod start;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
-use rustix::event::{PollFd, PollFlags, poll};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::Signal;
 use tokio::time::{Instant, sleep_until};
 
 use super::dumps::{Answer, Dumps, Request};
@@ -17,13 +16,12 @@ use crate::engine::gate::Gate;
 use crate::engine::update::Update;
 use crate::failure::{ExitCode, Failure};
 use crate::model::event::{Event, LossPlace};
-use crate::model::life::OpenedBy;
 use crate::model::state::TcpState;
 use crate::model::summary::Summary;
 use crate::model::time::Mono;
 use crate::plan::{Format, Kind, Trace};
 use crate::sink::{Sink, notice};
-use crate::source::kernel::{Kernel, Path};
+use crate::source::kernel::Kernel;
 
 /// Losses, polls and the reader's presence are looked after so often.
 const TICK: Duration = Duration::from_millis(100);
@@ -47,6 +45,21 @@ enum Stop {
     Writer,
     /// The processes of `--pid` and their sockets are gone.
     Gone,
+}
+
+/// What the loop does next.
+enum Next {
+    Stop(Stop),
+    /// A tick, or something of the engine's, is due.
+    Due,
+    /// The writer can take output again.
+    Room,
+    /// A process of `--pid` has gone.
+    Exited(u32),
+    /// From the dumping thread.
+    Answer(Answer),
+    /// The ring may have events.
+    Events(io::Result<()>),
 }
 
 /// Runs the plan.
@@ -137,29 +150,46 @@ impl Run<'_> {
             if let Some(error) = self.desk.trouble.take() {
                 return Err(Failure::new(ExitCode::Runtime, format!("writing output: {error}")));
             }
-            let waiting = self.spool.is_waiting();
-            let due = self.due(tick);
-            tokio::select! {
-                biased;
-                _ = self.int.recv() => return Ok(Stop::Signal),
-                _ = self.term.recv() => return Ok(Stop::Signal),
-                () = at(deadline) => return Ok(Stop::Duration),
-                () = sleep_until(due) => {
+            match self.wait(self.due(tick), deadline).await {
+                Next::Stop(stop) => return Ok(stop),
+                Next::Due => {
                     self.look_after(&mut tick);
+                    if self.spool.is_unread() {
+                        return Ok(Stop::Writer);
+                    }
                     if self.is_over() {
                         return Ok(Stop::Gone);
                     }
                 }
-                room = self.spool.room(), if waiting => drop(room),
-                pid = self.processes.exited() => self.say_exited(pid),
-                answer = answered(&mut self.dumps) => self.take(answer),
-                ready = self.kernel.ready(), if !waiting => {
-                    ready.map_err(|error| Failure::new(ExitCode::Runtime, format!("polling the ring buffer: {error}")))?;
+                Next::Room => {}
+                Next::Exited(pid) => self.say_exited(pid),
+                Next::Answer(answer) => self.take(answer),
+                Next::Events(ready) => {
+                    ready.map_err(|error| {
+                        Failure::new(ExitCode::Runtime, format!("polling the ring buffer: {error}"))
+                    })?;
                     self.drain();
                 }
             }
             self.desk.flush();
             self.spool.hand_over();
+        }
+    }
+
+    /// Waits for the next thing to do; what is more urgent comes first. While output waits for its reader no events are taken.
+    async fn wait(&mut self, due: Instant, deadline: Option<Instant>) -> Next {
+        let Self { kernel, spool, dumps, processes, int, term, .. } = self;
+        let waiting = spool.is_waiting();
+        tokio::select! {
+            biased;
+            _ = int.recv() => Next::Stop(Stop::Signal),
+            _ = term.recv() => Next::Stop(Stop::Signal),
+            () = at(deadline) => Next::Stop(Stop::Duration),
+            () = sleep_until(due) => Next::Due,
+            _ = spool.room(), if waiting => Next::Room,
+            pid = processes.exited() => Next::Exited(pid),
+            answer = answered(dumps) => Next::Answer(answer),
+            ready = kernel.ready(), if !waiting => Next::Events(ready),
         }
     }
 

@@ -1,7 +1,5 @@
 //! Starting a run: attach, prove that events flow, and begin to look at what existed before.
 
-use std::time::Duration;
-
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::Instant;
 
@@ -16,7 +14,7 @@ use crate::failure::{ExitCode, Failure};
 use crate::model::event::Event;
 use crate::model::time::{ClockAnchor, Mono};
 use crate::plan::{Kind, Trace};
-use crate::source::kernel::{Attach, AttachError, Kernel, Options, Path, Scope, Want};
+use crate::source::kernel::{AttachError, Kernel, Options, Path, Scope, Want};
 use crate::source::process_tree::ProcessTree;
 
 impl<'a> Run<'a> {

@@ -202,6 +202,14 @@ impl Kernel {
         })
     }
 
+    /// Detaches every program; what is still in the ring can be drained.
+    pub fn detach(&mut self) {
+        for (_, program) in self.ebpf.programs_mut() {
+            // Not loaded: nothing to undo.
+            let _ = program.unload();
+        }
+    }
+
     fn attach_btf(
         &mut self,
         program: &'static str,
