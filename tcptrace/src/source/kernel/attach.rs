@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use aya::maps::{HashMap, PerCpuArray, RingBuf};
-use aya::programs::{BtfTracePoint, ProgramError, TracePoint};
+use aya::programs::{BtfTracePoint, Program, ProgramError, TracePoint};
 use aya::{Ebpf, EbpfLoader};
 use tcptrace_ebpf::wire::{self, ABSENT, Config, Layout, Offsets};
 
@@ -205,8 +205,13 @@ impl Kernel {
     /// Detaches every program; what is still in the ring can be drained.
     pub fn detach(&mut self) {
         for (_, program) in self.ebpf.programs_mut() {
-            // Not loaded: nothing to undo.
-            let _ = program.unload();
+            // One that was not loaded has nothing to undo.
+            let _ = match program {
+                Program::BtfTracePoint(program) => program.unload(),
+                Program::TracePoint(program) => program.unload(),
+                Program::Iter(program) => program.unload(),
+                _ => Ok(()),
+            };
         }
     }
 
