@@ -1,1 +1,27 @@
+//! The eBPF programs. On any other target this is an empty program, so that `cargo build` of the workspace needs no eBPF toolchain.
+//!
+//! | file | what |
+//! |---|---|
+//! | `offsets`, `config` | constants that the loader sets |
+//! | `sock` | reading a `struct sock` |
+//! | `task` | who acts |
+//! | `memory` | what is remembered of a socket |
+//! | `filter` | which sockets pass |
+//! | `ring` | the way to user space |
+//! | `state_change`, `accept`, `neighbour`, `fork`, `held` | the programs |
+
+#![cfg_attr(target_arch = "bpf", no_std, no_main)]
+#![cfg_attr(
+    target_arch = "bpf",
+    expect(unsafe_code, reason = "every kernel access goes through helpers and raw pointers")
+)]
+#![cfg_attr(
+    target_arch = "bpf",
+    expect(unreachable_pub, reason = "the loader finds programs by their symbols")
+)]
+
+#[cfg(target_arch = "bpf")]
+mod kernel;
+
+#[cfg(not(target_arch = "bpf"))]
 fn main() {}

@@ -10,6 +10,10 @@
 //! | 1 | [`model`] | the words |
 //! | 0 | `tcptrace_ebpf` | the kernel half, its wire format |
 
+pub mod cli;
 pub mod engine;
+pub mod failure;
 pub mod model;
+pub mod plan;
 pub mod sink;
+pub mod source;

@@ -1,5 +1,21 @@
 //! Floor 3: where results go. One file an output; each writes bytes to a given writer.
 
+pub mod column;
+pub mod csv;
+mod digits;
+pub mod duration;
+pub mod escape;
+pub mod json;
+pub mod lives;
+pub mod notice;
+mod row;
+#[cfg(test)]
+mod sample;
+pub mod text;
+pub mod time;
+mod words;
+pub mod writer;
+
 use std::io;
 
 use crate::engine::update::Update;

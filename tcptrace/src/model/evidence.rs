@@ -28,7 +28,8 @@ pub struct Span {
 
 impl Span {
     /// Nothing is known.
-    pub const UNKNOWN: Self = Self { ns: None, evidence: Evidence::Unknown, at_most_ns: None, error_ns: None };
+    pub const UNKNOWN: Self =
+        Self { ns: None, evidence: Evidence::Unknown, at_most_ns: None, error_ns: None };
 
     /// Marked by kernel events at both ends.
     #[must_use]

@@ -1,0 +1,24 @@
+//! The programs and what they share.
+
+mod accept;
+mod config;
+mod filter;
+mod fork;
+mod held;
+mod memory;
+mod neighbour;
+mod ring;
+mod sock;
+mod state_change;
+mod task;
+
+/// Helpers such as `bpf_get_socket_cookie` are for GPL-compatible programs only.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    // The verifier refuses a program that could get here.
+    loop {}
+}

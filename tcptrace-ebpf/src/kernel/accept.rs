@@ -1,0 +1,75 @@
+//! The exit of accept() and accept4(): who got the connection. Attached to the two system calls' own tracepoints, so that no other
+//! system call pays for it.
+
+use aya_ebpf::EbpfContext;
+use aya_ebpf::helpers::generated::bpf_get_current_task;
+use aya_ebpf::helpers::{bpf_ktime_get_ns, bpf_probe_read_kernel};
+use aya_ebpf::macros::tracepoint;
+use aya_ebpf::programs::TracePointContext;
+use tcptrace_ebpf::wire::{ABSENT, Accepted, AcceptedBy, kind};
+
+use super::config::{config, constant, layout, offsets};
+use super::memory;
+use super::ring;
+use super::task;
+
+/// Fields: `ret`, the new fd or a negative errno.
+#[tracepoint]
+pub fn accepted(ctx: TracePointContext) -> u32 {
+    // SAFETY: inside the event, whose layout the loader read.
+    let fd = unsafe {
+        bpf_probe_read_kernel::<i64>(ctx.as_ptr().add(constant!(layout(), accept_ret) as usize).cast())
+    }
+    .unwrap_or(-1);
+    if fd < 0 {
+        return 0;
+    }
+    let Some((sk, cookie)) = socket_of(fd as u64) else { return 0 };
+    let pid = task::current_pid();
+    let comm = task::current_comm();
+    // Only a filter by pid needs it in the kernel; else the record tells user space, which remembers.
+    if constant!(config(), by_pid) != 0 {
+        let by = AcceptedBy { cookie, pid, pad: 0, comm };
+        let _ = memory::ACCEPTED.insert(&sk, &by, 0);
+        if !memory::is_wanted(pid) {
+            return 0;
+        }
+    }
+    // SAFETY: no arguments.
+    let now = unsafe { bpf_ktime_get_ns() };
+    ring::send(now, |room: *mut Accepted| {
+        // SAFETY: a reserved record of this type.
+        unsafe {
+            room.write(Accepted { kind: kind::ACCEPTED, pad: [0; 3], pid, at_ns: now, sk, cookie, comm })
+        };
+    });
+    0
+}
+
+/// Address and cookie of the TCP socket behind an fd of the current task: task->files->fdt->fd[fd]->private_data->sk.
+#[inline(always)]
+fn socket_of(fd: u64) -> Option<(u64, u64)> {
+    // SAFETY: no arguments.
+    let task = unsafe { bpf_get_current_task() };
+    let files: u64 = follow(task, constant!(offsets(), task_files))?;
+    let table: u64 = follow(files, constant!(offsets(), files_fdt))?;
+    let array: u64 = follow(table, constant!(offsets(), fdtable_fd))?;
+    let file: u64 = follow(array + fd * 8, 0)?;
+    let socket: u64 = follow(file, constant!(offsets(), file_private_data))?;
+    let sk: u64 = follow(socket, constant!(offsets(), socket_sk))?;
+    let protocol: u16 = follow(sk, constant!(offsets(), sk_protocol))?;
+    if protocol != 6 && protocol != 262 {
+        return None;
+    }
+    Some((sk, follow(sk, constant!(offsets(), skc_cookie))?))
+}
+
+/// The `T` at `base + offset`; `None` when it cannot be read.
+#[inline(always)]
+fn follow<T>(base: u64, offset: u16) -> Option<T> {
+    if offset == ABSENT || base == 0 {
+        return None;
+    }
+    // SAFETY: a bad address makes the helper fail, nothing else.
+    unsafe { bpf_probe_read_kernel::<T>((base + offset as u64) as *const T) }.ok()
+}

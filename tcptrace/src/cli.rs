@@ -1,0 +1,64 @@
+//! The command line, as clap types. Values stay words here: `plan` judges them and says what is wrong in one sentence.
+
+mod filter;
+mod help;
+mod lives;
+mod output;
+mod parse;
+mod tracing;
+
+use clap::{ArgAction, Parser, Subcommand};
+
+pub use filter::FilterArgs;
+pub use lives::LivesArgs;
+pub use output::{ColorWord, FormatWord, OutputArgs, TimeWord};
+pub use parse::{Parsed, parse};
+pub use tracing::{AttachWord, TracingArgs};
+
+/// Stream TCP state transitions of this host as they happen.
+///
+/// Without a command every true state transition is printed the moment it happens, with its owner and the time spent in the
+/// state left; each figure says how it is known. Sees all network namespaces. Needs root or capabilities: ask `tcptrace
+/// preflight`.
+#[derive(Clone, Debug, Default, Parser)]
+#[command(
+    name = "tcptrace",
+    bin_name = "tcptrace",
+    disable_version_flag = true,
+    subcommand_negates_reqs = true,
+    infer_long_args = false,
+    after_help = help::SHORT,
+    after_long_help = help::long(),
+    max_term_width = 110,
+)]
+pub struct Args {
+    /// What to do instead of streaming transitions.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// What to show.
+    #[command(flatten)]
+    pub filter: FilterArgs,
+    /// How to show it.
+    #[command(flatten)]
+    pub output: OutputArgs,
+    /// How to trace, and how long.
+    #[command(flatten)]
+    pub tracing: TracingArgs,
+    /// Print the version; with --verbose also what this kernel offers
+    #[arg(short = 'V', long, action = ArgAction::SetTrue)]
+    pub version: bool,
+}
+
+/// The commands.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Print one line a finished connection: who, how long, how it ended, the time in each state
+    #[command(after_long_help = help::lives())]
+    Lives(LivesArgs),
+    /// Print the JSON Schema (2020-12) of every record that `-o json` prints
+    #[command(help_template = help::BARE, override_usage = "tcptrace schema")]
+    Schema,
+    /// Say what this host allows: permissions, kernel, BTF, tracepoints, and what to do about it
+    #[command(help_template = help::BARE, override_usage = "tcptrace preflight")]
+    Preflight,
+}

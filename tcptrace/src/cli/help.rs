@@ -1,0 +1,100 @@
+//! What `--help` says after the flags.
+
+use std::fmt::Write as _;
+
+use crate::failure::ExitCode;
+use crate::model::life::End;
+use crate::model::state::TcpState;
+use crate::sink::column::Column;
+
+/// Help of a command without flags: clap would list all global ones.
+pub(super) const BARE: &str = "{about-with-newline}\n{usage-heading} {usage}\n";
+
+/// After `-h`.
+pub(super) const SHORT: &str = "Columns, states, exit codes and examples: tcptrace --help";
+
+const EXAMPLES: &str = "\
+Examples:
+  sudo tcptrace --pid 1234                       what this process's connections do, now
+  sudo tcptrace --state close-wait --rport 5432  who leaves database connections half closed
+  sudo tcptrace --addr 10.0.0.0/8 -d 30s --json  half a minute of one network, for a program
+  sudo tcptrace --netns blue --lport 8000-8010   servers of one network namespace
+  sudo tcptrace --columns time,cookie,from,to    for joining with `ss -e`
+  sudo tcptrace lives --end rst_sent,timeout     connections that ended badly, each with its life
+";
+
+const LIVES_EXAMPLES: &str = "\
+Examples:
+  sudo tcptrace lives --pid 1234                    each finished connection of this process
+  sudo tcptrace lives --min-in-state CLOSE_WAIT=1s  who closes late
+  sudo tcptrace lives -d 1m --unfinished --json     one minute of everything, for a program
+
+Marks in a timeline:
+  5.2s    from the kernel's events           60s*  estimated, by the kernel's rule or a poll
+  ≥5.2s   it began before tcptrace looked    ?     not known
+";
+
+/// After `--help`.
+pub(super) fn long() -> String {
+    let mut text = String::from(EXAMPLES);
+    text.push_str("\nColumns (--columns):\n");
+    for column in Column::ALL {
+        line(&mut text, column.name(), column.help());
+    }
+    text.push_str("\nStates (--state), in the order of a life:\n ");
+    for state in TcpState::ALL.into_iter().filter(|state| *state != TcpState::NewSynRecv) {
+        text.push(' ');
+        text.push_str(state.name());
+    }
+    text.push_str("\n\n");
+    text.push_str(&exit_codes());
+    text.push_str(
+        "\nEnvironment:\n  NO_COLOR  not empty: no colours, unless --color always\n  TZ        the zone of --time local\n",
+    );
+    text
+}
+
+/// After `lives --help`.
+pub(super) fn lives() -> String {
+    let mut text = String::from(LIVES_EXAMPLES);
+    text.push_str("\nEnds (--end):\n");
+    for end in End::ALL {
+        line(&mut text, end.name(), meaning(end));
+    }
+    text.push('\n');
+    text.push_str(&exit_codes());
+    text
+}
+
+fn exit_codes() -> String {
+    let mut text = String::from("Exit codes:\n");
+    for code in ExitCode::ALL {
+        // Writing into a String cannot fail.
+        let _ = writeln!(text, "  {:<3} {}", code as u8, code.help());
+    }
+    text
+}
+
+fn line(text: &mut String, name: &str, meaning: &str) {
+    // Writing into a String cannot fail.
+    let _ = writeln!(text, "  {name:<19} {meaning}");
+}
+
+const fn meaning(end: End) -> &'static str {
+    match end {
+        End::TimeWait => "both FINs done, we wait",
+        End::Fin => "the peer closed first, our FIN is acknowledged",
+        End::FinWait2Timeout => "we closed, the peer's FIN never came",
+        End::RstReceived => "the peer reset",
+        End::RstSent => "we reset",
+        End::Refused => "the SYN was answered by a RST or ICMP port unreachable",
+        End::Unreachable => "ICMP unreachable or no route while connecting",
+        End::Timeout => "the peer vanished",
+        End::GaveUp => "our process closed it while connecting",
+        End::NoLocalPort => "no local port was free",
+        End::Aborted => "destroyed by an administrator (`ss -K`)",
+        End::ListenClosed => "a listener closed or shut down",
+        End::Recycled => "its TIME_WAIT was ended early",
+        End::Unknown => "events were lost and the socket is gone",
+    }
+}

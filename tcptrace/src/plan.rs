@@ -1,0 +1,206 @@
+//! The command line, judged: [`Args`] to a [`Plan`]. Every error of the user is found here, before anything starts.
+//!
+//! Pure but for the questions that [`Host`] answers.
+
+mod address;
+mod conflict;
+mod lives;
+mod output;
+mod place;
+mod port;
+mod process;
+mod quantity;
+
+use std::time::Duration;
+
+use crate::cli::{Args, AttachWord, Command, FilterArgs};
+use crate::engine::filter::{Family, Filter};
+use crate::engine::gate::Show;
+use crate::failure::Failure;
+use crate::model::state::TcpState;
+use crate::source::host::Host;
+
+pub use lives::Lives;
+pub use output::{Color, Format, Output};
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Plan {
+    /// Trace and print.
+    Trace(Box<Trace>),
+    /// Print the JSON Schema.
+    Schema,
+    /// Say what this host allows.
+    Preflight,
+    /// Print the version.
+    Version {
+        /// And what this kernel offers.
+        verbose: bool,
+    },
+}
+
+/// A tracing run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trace {
+    /// Which connections and transitions.
+    pub filter: Filter,
+    /// How to attach.
+    pub attach: Attach,
+    /// Print the kernel's events instead of true transitions.
+    pub raw: bool,
+    /// Follow protocol 262 too.
+    pub mptcp: bool,
+    /// Use the timer tracepoints.
+    pub exact: bool,
+    /// Bytes of the ring buffer: a power of two, whole pages.
+    pub ring_bytes: u32,
+    /// Stop after this time.
+    pub duration: Option<Duration>,
+    /// Stop after so many transitions or lives.
+    pub count: Option<u64>,
+    /// Lost events make the run fail.
+    pub strict: bool,
+    /// Children of the filtered pids count as they do.
+    pub follow_forks: bool,
+    /// How often `-v` was given.
+    pub verbose: u8,
+    /// Connections to remember.
+    pub max_connections: usize,
+    /// What is printed where.
+    pub output: Output,
+    /// Transitions or lives.
+    pub kind: Kind,
+    /// What the user should know before it starts, one sentence each, for stderr.
+    pub notes: Vec<String>,
+}
+
+impl Trace {
+    /// What the gate lets through for this run.
+    #[must_use]
+    pub fn show(&self) -> Show {
+        match &self.kind {
+            Kind::Lives(lives) => Show::Lives(lives.filter.clone()),
+            Kind::Stream if self.raw => Show::KernelEvents,
+            Kind::Stream => Show::Transitions,
+        }
+    }
+}
+
+/// What a tracing run prints.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// Each transition as it happens.
+    Stream,
+    /// Each connection when it ends.
+    Lives(Lives),
+}
+
+/// How to attach to the kernel.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Attach {
+    /// BTF where the kernel has it, else classic.
+    #[default]
+    Auto,
+    /// BTF tracepoints.
+    Btf,
+    /// The classic tracepoint.
+    Classic,
+}
+
+impl Plan {
+    /// Judges `args` on `host`.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, in one sentence.
+    pub fn new(args: &Args, host: &dyn Host) -> Result<Self, Failure> {
+        let Args { command, filter, output, tracing, version } = args;
+        if *version {
+            return Ok(Self::Version { verbose: tracing.verbose > 0 });
+        }
+        let lives = match command {
+            None => None,
+            Some(Command::Lives(lives)) => Some(lives),
+            Some(Command::Schema) => {
+                conflict::refuse_flags(args, "schema")?;
+                return Ok(Self::Schema);
+            }
+            Some(Command::Preflight) => {
+                conflict::refuse_flags(args, "preflight")?;
+                return Ok(Self::Preflight);
+            }
+        };
+        conflict::check(args)?;
+        let mut notes = Vec::new();
+        let kind = lives.map_or(Ok(Kind::Stream), |args| Lives::new(args).map(Kind::Lives))?;
+        let trace = Trace {
+            filter: filter_of(filter, host, &mut notes)?,
+            attach: match tracing.attach {
+                None | Some(AttachWord::Auto) => Attach::Auto,
+                Some(AttachWord::Btf) => Attach::Btf,
+                Some(AttachWord::Classic) => Attach::Classic,
+            },
+            raw: tracing.raw,
+            mptcp: tracing.mptcp,
+            exact: tracing.exact,
+            ring_bytes: quantity::ring(tracing.ring_size.as_deref(), host.page_bytes(), &mut notes)?,
+            duration: tracing
+                .duration
+                .as_deref()
+                .map(|word| quantity::run_time("--duration", word))
+                .transpose()?,
+            count: tracing.count.as_deref().map(|word| quantity::positive("--count", word)).transpose()?,
+            strict: tracing.strict,
+            follow_forks: filter.follow_forks,
+            verbose: tracing.verbose,
+            max_connections: quantity::connections(tracing.max_connections.as_deref())?,
+            output: Output::new(output, host)?,
+            kind,
+            notes,
+        };
+        conflict::check_trace(&trace)?;
+        Ok(Self::Trace(Box::new(trace)))
+    }
+}
+
+fn filter_of(args: &FilterArgs, host: &dyn Host, notes: &mut Vec<String>) -> Result<Filter, Failure> {
+    let FilterArgs {
+        pids,
+        follow_forks: _,
+        comms,
+        uids,
+        ports,
+        lports,
+        rports,
+        addrs,
+        laddrs,
+        raddrs,
+        v4,
+        v6,
+        states,
+        netns,
+        cgroups,
+    } = args;
+    Ok(Filter {
+        pids: process::pids(pids, host, notes)?,
+        comms: process::comms(comms)?,
+        uids: process::uids(uids, host)?,
+        ports: port::ranges("--port", ports)?,
+        lports: port::ranges("--lport", lports)?,
+        rports: port::ranges("--rport", rports)?,
+        addrs: address::networks("--addr", addrs)?,
+        laddrs: address::networks("--laddr", laddrs)?,
+        raddrs: address::networks("--raddr", raddrs)?,
+        family: v4.then_some(Family::V4).or(v6.then_some(Family::V6)),
+        states: states.iter().map(|word| state("--state", word)).collect::<Result<_, _>>()?,
+        netns: place::namespaces(netns, host, notes)?,
+        cgroups: place::cgroups(cgroups, host, notes)?,
+    })
+}
+
+/// A state in any spelling.
+fn state(flag: &str, word: &str) -> Result<TcpState, Failure> {
+    word.parse().map_err(|unknown| Failure::usage(format!("{flag}: {unknown}")))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! Flags that contradict each other: better refused than quietly ignored.
+
+use super::{Attach, Trace};
+use crate::cli::{Args, Command, FilterArgs, OutputArgs, TracingArgs};
+use crate::failure::Failure;
+use crate::model::state::TcpState;
+
+/// Contradictions that the flags alone show.
+pub(super) fn check(args: &Args) -> Result<(), Failure> {
+    let Args { command, filter, output: _, tracing, version: _ } = args;
+    let lives = matches!(command, Some(Command::Lives(_)));
+    let rules = [
+        (
+            filter.v4 && filter.v6,
+            "-4 and -6 contradict each other: no connection is both; without either, both are shown",
+        ),
+        (
+            filter.follow_forks && filter.pids.is_empty(),
+            "--follow-forks needs --pid: it says whose children to include",
+        ),
+        (
+            tracing.raw && lives,
+            "--raw and `lives` contradict each other: the kernel's events know no lives; leave one out",
+        ),
+        (
+            tracing.raw && tracing.exact,
+            "--raw and --exact contradict each other: what --exact finds are no events of the tracepoint; leave one out",
+        ),
+    ];
+    match rules.into_iter().find(|(broken, _)| *broken) {
+        Some((_, sentence)) => Err(Failure::usage(sentence)),
+        None => Ok(()),
+    }
+}
+
+/// Contradictions that show once the words are understood.
+pub(super) fn check_trace(trace: &Trace) -> Result<(), Failure> {
+    if trace.raw
+        && let Some(state) = trace
+            .filter
+            .states
+            .iter()
+            .find(|state| matches!(state, TcpState::TimeWait | TcpState::NewSynRecv))
+    {
+        return Err(Failure::usage(format!(
+            "--raw with --state {} would print nothing: the kernel's tracepoint never says {}; leave out --raw",
+            state.kernel_name(),
+            state.kernel_name()
+        )));
+    }
+    if trace.attach == Attach::Classic
+        && let Some(flag) = trace.filter.needs_btf()
+    {
+        return Err(Failure::usage(format!(
+            "{flag} does not work with --attach classic: the classic tracepoint does not say; use --attach btf"
+        )));
+    }
+    Ok(())
+}
+
+/// Commands that trace nothing take no flags about tracing.
+pub(super) fn refuse_flags(args: &Args, command: &str) -> Result<(), Failure> {
+    let Args { command: _, filter, output, tracing, version: _ } = args;
+    // Colours and more words on stderr make sense with every command.
+    let output = OutputArgs { color: None, ..output.clone() };
+    let tracing = TracingArgs { verbose: 0, ..tracing.clone() };
+    let part = if *filter != FilterArgs::default() {
+        "filters"
+    } else if output != OutputArgs::default() {
+        "output flags"
+    } else if tracing != TracingArgs::default() {
+        "tracing flags"
+    } else {
+        return Ok(());
+    };
+    Err(Failure::usage(format!("`tcptrace {command}` traces nothing and takes no {part}: leave them out")))
+}

@@ -1,0 +1,11 @@
+//! Floor 3: where events come from.
+
+pub mod cgroup;
+pub mod fd_table;
+pub mod host;
+pub mod kernel;
+pub mod netns;
+pub mod netstat;
+pub mod process_tree;
+pub mod sock_diag;
+pub mod sysctl;

@@ -1,0 +1,98 @@
+//! The kernel half: loads the object, attaches what a mode needs, and hands over what it tells. The only place that knows aya.
+
+mod attach;
+pub mod btf;
+mod convert;
+mod cost;
+mod drain;
+mod error;
+mod held;
+pub mod layout;
+mod offsets;
+mod pids;
+mod reasons;
+mod scope;
+mod selftest;
+
+pub use attach::{Attach, Options, Want};
+pub use error::AttachError;
+pub use held::Holding;
+pub use offsets::{Resolved, resolve};
+pub use scope::Scope;
+
+use std::time::Duration;
+
+use aya::Ebpf;
+use aya::maps::{HashMap, MapData, PerCpuArray};
+
+use crate::model::time::Mono;
+
+use drain::Ring;
+use reasons::Reasons;
+
+/// At most one wake-up in this time; the reader looks again by itself for a little longer.
+const WAKE: Duration = Duration::from_millis(10);
+
+/// Which attach path runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// BTF tracepoint: everything is known.
+    Btf,
+    /// Classic tracepoint: what the event itself says.
+    Classic,
+}
+
+impl Path {
+    /// The word in messages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Btf => "btf",
+            Self::Classic => "classic",
+        }
+    }
+}
+
+/// The attached programs. Dropping it detaches them.
+pub struct Kernel {
+    ebpf: Ebpf,
+    path: Path,
+    ring: Ring,
+    reasons: Reasons,
+    lost: PerCpuArray<MapData, u64>,
+    lost_seen: [u64; tcptrace_ebpf::wire::lost::COUNT as usize],
+    undecodable: u64,
+    pids: HashMap<MapData, u32, u8>,
+    notes: Vec<String>,
+    attached: Vec<&'static str>,
+    cost: cost::Meter,
+}
+
+impl Kernel {
+    /// Which path is in use.
+    #[must_use]
+    pub fn path(&self) -> Path {
+        self.path
+    }
+
+    /// The programs that are attached, by name.
+    #[must_use]
+    pub fn attached(&self) -> &[&'static str] {
+        &self.attached
+    }
+
+    /// What does not work here and why, one sentence each.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Now, on the clock of the events.
+    #[must_use]
+    pub fn now() -> Mono {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        let (seconds, nanos) =
+            (u64::try_from(now.tv_sec).unwrap_or(0), u64::try_from(now.tv_nsec).unwrap_or(0));
+        Mono(seconds * 1_000_000_000 + nanos)
+    }
+}

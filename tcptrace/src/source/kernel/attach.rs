@@ -1,0 +1,294 @@
+//! Loading and attaching.
+
+use std::borrow::Cow;
+
+use aya::maps::{HashMap, PerCpuArray, RingBuf};
+use aya::programs::{BtfTracePoint, ProgramError, TracePoint};
+use aya::{Ebpf, EbpfLoader};
+use tcptrace_ebpf::wire::{self, ABSENT, Config, Layout, Offsets};
+
+use super::btf::Btf;
+use super::cost::Meter;
+use super::drain::Ring;
+use super::error::{AttachError, short};
+use super::reasons::Reasons;
+use super::scope::Scope;
+use super::{Kernel, Path, WAKE, layout, offsets, pids};
+
+/// The user's choice of attach path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Attach {
+    /// BTF where the kernel has it, else classic.
+    #[default]
+    Auto,
+    /// BTF or nothing.
+    Btf,
+    /// Classic, as on kernels without BTF.
+    Classic,
+}
+
+/// What a mode needs besides the main program.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Want {
+    /// Resets both ways: they tell why connections end.
+    pub resets: bool,
+    /// The end of sockets that closed while an fd was open.
+    pub destroyed: bool,
+    /// Children of the watched pids.
+    pub follow_forks: bool,
+}
+
+/// How to start.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Which path.
+    pub attach: Attach,
+    /// What else to attach.
+    pub want: Want,
+    /// IPPROTO_MPTCP too.
+    pub mptcp: bool,
+    /// Size of the ring buffer: a power of two of pages, bytes.
+    pub ring_bytes: u32,
+    /// Measure our own cost all the time, not only in samples.
+    pub measure: bool,
+    /// What the kernel may leave out.
+    pub scope: Scope,
+    /// For the test of the self-test: attach the main program to this BTF tracepoint of the same shape instead.
+    pub deaf: bool,
+}
+
+impl Kernel {
+    /// Loads and attaches; on return events are being collected.
+    ///
+    /// # Errors
+    /// Rights are missing, the kernel is unsuitable, or loading failed: one sentence with what to do.
+    pub fn attach(options: &Options) -> Result<Self, AttachError> {
+        let found = Btf::of_this_kernel();
+        match (options.attach, found) {
+            (Attach::Classic, found) => Self::classic(options, found.ok().as_ref()),
+            (Attach::Btf, Err(error)) => Err(AttachError::Unsuitable(format!(
+                "this kernel shows no BTF ({}: {error}); use --attach classic, or a kernel with CONFIG_DEBUG_INFO_BTF",
+                super::btf::VMLINUX
+            ))),
+            (Attach::Auto, Err(_)) => Self::classic(options, None),
+            (Attach::Btf, Ok(btf)) => Self::btf(options, &btf),
+            (Attach::Auto, Ok(btf)) => match Self::btf(options, &btf) {
+                Err(AttachError::Unsuitable(why)) => {
+                    let mut kernel = Self::classic(options, Some(&btf))?;
+                    kernel.notes.insert(0, format!("fell back to the classic tracepoint: {why}"));
+                    Ok(kernel)
+                }
+                other => other,
+            },
+        }
+    }
+
+    fn btf(options: &Options, btf: &Btf) -> Result<Self, AttachError> {
+        let resolved = offsets::resolve(btf);
+        if let Some(name) = resolved.fatal() {
+            return Err(AttachError::Unsuitable(format!("this kernel's BTF has no `{name}`")));
+        }
+        let tracefs = layout::mount_tracefs();
+        let accept_ret = tracefs.as_deref().map_or(ABSENT, layout::accept_return_of);
+        let layout = Layout { accept_ret, ..Layout::default() };
+        let mut kernel = Self::load(options, Path::Btf, &resolved.offsets, &layout, Reasons::read(btf))?;
+        for (name, loses) in &resolved.missing {
+            kernel.notes.push(format!("this kernel's BTF has no `{name}`: {loses} unknown"));
+        }
+        let types = aya::Btf::from_sys_fs().map_err(|error| {
+            AttachError::Unsuitable(format!("cannot read the kernel's BTF: {}", short(&error)))
+        })?;
+        let main = if options.deaf { "tcp_destroy_sock" } else { "inet_sock_set_state" };
+        // Accept and the neighbours first: an event of the main program then never lacks them.
+        kernel.attach_accept(accept_ret);
+        if options.want.resets {
+            let sent = match btf.tracepoint_arguments("tcp_send_reset") {
+                Some(3..) => "reset_sent",
+                _ => "reset_sent_bare",
+            };
+            kernel.attach_optional("reset_received", "tcp_receive_reset", &types);
+            kernel.attach_optional(sent, "tcp_send_reset", &types);
+        }
+        if options.want.destroyed {
+            kernel.attach_optional("destroyed", "tcp_destroy_sock", &types);
+        }
+        if options.want.follow_forks {
+            kernel.attach_optional("forked", "sched_process_fork", &types);
+        }
+        kernel
+            .attach_btf("state_change_btf", main, &types)
+            .map_err(|error| AttachError::of("attaching to sock:inet_sock_set_state", &error))?;
+        kernel.adopt(&types);
+        Ok(kernel)
+    }
+
+    fn classic(options: &Options, btf: Option<&Btf>) -> Result<Self, AttachError> {
+        let tracefs = layout::mount_tracefs().map_err(|error| {
+            let advice = "mount it with `mount -t tracefs tracefs /sys/kernel/tracing`, as root";
+            if error.kind() == std::io::ErrorKind::PermissionDenied {
+                AttachError::NotPermitted(format!("tracefs cannot be read: {error}; {advice}"))
+            } else {
+                AttachError::Unsuitable(format!("tracefs is not there: {error}; {advice}"))
+            }
+        })?;
+        let layout = layout::read(&tracefs).map_err(|error| match error.kind() {
+            std::io::ErrorKind::PermissionDenied => AttachError::NotPermitted(format!(
+                "{} cannot be read: run as root (sudo), or give CAP_DAC_READ_SEARCH too",
+                tracefs.display()
+            )),
+            _ => AttachError::Unsuitable(format!(
+                "sock:inet_sock_set_state is not there: {error}; it needs Linux 4.16 or later"
+            )),
+        })?;
+        // Only who accepted what is looked up through BTF here, where there is some.
+        let offsets = btf.map_or_else(
+            || Offsets::decode(&[0xff; size_of::<Offsets>()]),
+            |btf| Some(offsets::resolve(btf).offsets),
+        );
+        let offsets = offsets.ok_or_else(|| AttachError::Failed("the offsets have no encoding".into()))?;
+        let mut kernel = Self::load(options, Path::Classic, &offsets, &layout, Reasons::default())?;
+        if btf.is_some() {
+            kernel.attach_accept(layout.accept_ret);
+        }
+        let event = if options.deaf { ("tcp", "tcp_destroy_sock") } else { ("sock", "inet_sock_set_state") };
+        kernel
+            .attach_classic("state_change_classic", event)
+            .map_err(|error| AttachError::of("attaching to sock:inet_sock_set_state", &error))?;
+        Ok(kernel)
+    }
+
+    fn load(
+        options: &Options,
+        path: Path,
+        offsets: &Offsets,
+        layout: &Layout,
+        reasons: Reasons,
+    ) -> Result<Self, AttachError> {
+        let mut notes = Vec::new();
+        let config = config(options);
+        let (offsets, layout, config) = (offsets.encode(), layout.encode(), config.encode());
+        let mut loader = EbpfLoader::new();
+        loader
+            .override_global("OFFSETS", offsets.as_slice(), true)
+            .override_global("LAYOUT", layout.as_slice(), true)
+            .override_global("CONFIG", config.as_slice(), true)
+            .map_max_entries("EVENTS", options.ring_bytes);
+        let mut ebpf = loader
+            .load(tcptrace_ebpf::OBJECT)
+            .map_err(|error| AttachError::of("loading the eBPF object", &error))?;
+        let ring: RingBuf<_> = take(&mut ebpf, "EVENTS")?;
+        let lost: PerCpuArray<_, u64> = take(&mut ebpf, "LOST")?;
+        let mut pids: HashMap<_, u32, u8> = take(&mut ebpf, "PIDS")?;
+        for pid in &options.scope.pids {
+            pids.insert(pid, 1, 0)
+                .map_err(|error| AttachError::Failed(format!("recording --pid {pid}: {}", short(&error))))?;
+        }
+        if let Some(note) = pids::namespace_note() {
+            notes.push(note);
+        }
+        Ok(Self {
+            ebpf,
+            path,
+            ring: Ring::new(ring)
+                .map_err(|error| AttachError::Failed(format!("polling the ring buffer: {error}")))?,
+            reasons,
+            lost,
+            lost_seen: [0; wire::lost::COUNT as usize],
+            undecodable: 0,
+            pids,
+            notes,
+            attached: Vec::new(),
+            cost: Meter::new(options.measure),
+        })
+    }
+
+    fn attach_btf(
+        &mut self,
+        program: &'static str,
+        tracepoint: &str,
+        types: &aya::Btf,
+    ) -> Result<(), ProgramError> {
+        let loaded: &mut BtfTracePoint = program_of(&mut self.ebpf, program)?;
+        loaded.load(tracepoint, types)?;
+        loaded.attach()?;
+        self.attached.push(program);
+        Ok(())
+    }
+
+    fn attach_classic(
+        &mut self,
+        program: &'static str,
+        (category, name): (&str, &str),
+    ) -> Result<(), ProgramError> {
+        let loaded: &mut TracePoint = program_of(&mut self.ebpf, program)?;
+        loaded.load()?;
+        loaded.attach(category, name)?;
+        self.attached.push(program);
+        Ok(())
+    }
+
+    fn attach_optional(&mut self, program: &'static str, tracepoint: &str, types: &aya::Btf) {
+        if let Err(error) = self.attach_btf(program, tracepoint, types) {
+            self.notes.push(format!("tracepoint {tracepoint} is not available: {}", short(&error)));
+        }
+    }
+
+    /// accept() and accept4() share one program.
+    fn attach_accept(&mut self, accept_ret: u16) {
+        let claim = "accepted connections keep their listener's owner until they act themselves";
+        if accept_ret == ABSENT {
+            self.notes.push(format!("the exit of accept() cannot be traced (no access to tracefs): {claim}"));
+            return;
+        }
+        let attached = program_of::<TracePoint>(&mut self.ebpf, "accepted").and_then(|program| {
+            program.load()?;
+            program.attach("syscalls", "sys_exit_accept4")?;
+            program.attach("syscalls", "sys_exit_accept")?;
+            Ok(())
+        });
+        match attached {
+            Ok(()) => self.attached.push("accepted"),
+            Err(error) => {
+                self.notes.push(format!("the exit of accept() cannot be traced ({}): {claim}", short(&error)))
+            }
+        }
+    }
+}
+
+/// The constants of the kernel half.
+fn config(options: &Options) -> Config {
+    let mut config = options.scope.constants();
+    (config.pidns_dev, config.pidns_ino) = pids::namespace();
+    config.wake_ns = u64::try_from(WAKE.as_nanos()).unwrap_or(u64::MAX);
+    config.wake_bytes = u64::from(options.ring_bytes / 4);
+    config.own_pid = std::process::id();
+    config.mptcp = options.mptcp.into();
+    config.follow_forks = options.want.follow_forks.into();
+    config
+}
+
+/// Takes a map out of the loaded object.
+fn take<M>(ebpf: &mut Ebpf, name: &str) -> Result<M, AttachError>
+where
+    M: TryFrom<aya::maps::Map, Error = aya::maps::MapError>,
+{
+    let map = ebpf.take_map(name).ok_or_else(|| {
+        AttachError::Failed(format!(
+            "the eBPF object has no map `{name}`: rebuild it with `cargo xtask ebpf`"
+        ))
+    })?;
+    M::try_from(map).map_err(|error| AttachError::of(&format!("opening the map `{name}`"), &error))
+}
+
+/// A program of the loaded object.
+pub(super) fn program_of<'a, P>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P, ProgramError>
+where
+    &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
+{
+    let missing = || {
+        ProgramError::IOError(std::io::Error::other(Cow::from(format!(
+            "the eBPF object has no program `{name}`: rebuild it with `cargo xtask ebpf`"
+        ))))
+    };
+    ebpf.program_mut(name).ok_or_else(missing)?.try_into()
+}

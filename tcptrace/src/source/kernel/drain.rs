@@ -1,0 +1,109 @@
+//! Taking events out of the ring buffer.
+
+use std::io;
+use std::time::Duration;
+
+use aya::maps::{MapData, RingBuf};
+use tcptrace_ebpf::wire::{self, Record};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::time::{Instant, sleep_until};
+
+use crate::model::event::{Event, LossPlace};
+
+use super::{Kernel, Path, WAKE, convert};
+
+/// The ring buffer and when to look into it without being woken.
+pub(super) struct Ring {
+    ring: AsyncFd<RingBuf<MapData>>,
+    /// Records that came within [`WAKE`] of a wake-up woke nobody: look again then.
+    again: Option<Instant>,
+    /// The last look stopped at its budget.
+    more: bool,
+}
+
+impl Ring {
+    pub(super) fn new(ring: RingBuf<MapData>) -> io::Result<Self> {
+        // SAFETY: the ring owns its file descriptor and keeps the same one until it is dropped with this AsyncFd.
+        #[expect(unsafe_code, reason = "tokio asks for the promise that the descriptor stays open")]
+        let ring =
+            unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) }.map_err(io::Error::other)?;
+        Ok(Self { ring, again: None, more: false })
+    }
+
+    /// Waits until there may be something to take.
+    async fn ready(&mut self) -> io::Result<()> {
+        if self.more {
+            return Ok(());
+        }
+        let again = self.again;
+        let pause = async {
+            match again {
+                Some(at) => sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            woken = self.ring.readable() => {
+                woken?.clear_ready();
+                // Whatever comes unannounced after this wake-up is there by then.
+                self.again = Some(Instant::now() + WAKE + Duration::from_millis(1));
+            }
+            () = pause => self.again = None,
+        }
+        Ok(())
+    }
+}
+
+impl Kernel {
+    /// Waits until events may be there. Cancelling it loses nothing.
+    ///
+    /// # Errors
+    /// What polling says.
+    pub async fn ready(&mut self) -> io::Result<()> {
+        self.ring.ready().await
+    }
+
+    /// Hands over at most `budget` events, in the kernel's order; returns how many. Bounded, so that signals and ticks get their turn
+    /// under any load.
+    pub fn drain(&mut self, budget: usize, mut each: impl FnMut(Event)) -> usize {
+        let classic = self.path == Path::Classic;
+        let mut taken = 0;
+        let ring = self.ring.ring.get_mut();
+        while taken < budget {
+            let Some(record) = ring.next() else { break };
+            taken += 1;
+            match Record::decode(&record).and_then(|record| convert::event(&record, &self.reasons, classic)) {
+                Some(event) => each(event),
+                None => self.undecodable += 1,
+            }
+        }
+        self.ring.more = taken == budget;
+        taken
+    }
+
+    /// Whether the last [`Kernel::drain`] emptied the ring.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        !self.ring.more
+    }
+
+    /// What was lost since the last call, by place.
+    pub fn losses(&mut self) -> Vec<(LossPlace, u64)> {
+        let places = [(wire::lost::RING, LossPlace::RingBuffer), (wire::lost::MEMORY, LossPlace::Map)];
+        places
+            .into_iter()
+            .filter_map(|(index, place)| {
+                let total: u64 = self.lost.get(&index, 0).ok()?.iter().sum();
+                let seen = self.lost_seen.get_mut(index as usize)?;
+                let new = total - *seen;
+                *seen = total;
+                (new > 0).then_some((place, new))
+            })
+            .chain(
+                (self.undecodable > 0)
+                    .then(|| (LossPlace::RingBuffer, std::mem::take(&mut self.undecodable))),
+            )
+            .collect()
+    }
+}

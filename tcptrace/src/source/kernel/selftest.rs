@@ -1,0 +1,60 @@
+//! Proof that events flow: a connection of our own must be seen. A probe that is attached and deaf is the worst failure.
+
+use std::io;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
+
+use crate::model::event::Event;
+use crate::model::state::TcpState;
+
+use super::{AttachError, Kernel};
+
+impl Kernel {
+    /// Opens and closes one loopback connection and waits for its events. Other events that come meanwhile go to `each`.
+    ///
+    /// # Errors
+    /// Nothing of it was seen within a second: the probe is deaf; or loopback does not work.
+    pub async fn self_test(&mut self, mut each: impl FnMut(Event)) -> Result<(), AttachError> {
+        let port = connect_once().map_err(|error| {
+            AttachError::Failed(format!(
+                "the self-test could not open a loopback connection: {error}; is `lo` up here?"
+            ))
+        })?;
+        let mut seen = false;
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(1);
+        while !seen && tokio::time::timeout_at(deadline, self.ready()).await.is_ok() {
+            self.drain(4096, |event| {
+                if let Event::StateChange(change) = &event {
+                    let ends = &change.id.endpoints;
+                    let ours = ends.local.port == Some(port) || ends.remote.port == Some(port);
+                    seen |= ours && change.to == TcpState::Established;
+                }
+                each(event);
+            });
+        }
+        if seen {
+            return Ok(());
+        }
+        Err(AttachError::Unsuitable(format!(
+            "the probe is attached ({}) and deaf: it did not see a loopback connection that tcptrace made itself; try --attach {}, and \
+             please report it with the output of `tcptrace preflight`",
+            self.path().name(),
+            match self.path() {
+                super::Path::Btf => "classic",
+                super::Path::Classic => "btf",
+            }
+        )))
+    }
+}
+
+/// One connection to ourselves, both ends gone on return and no TIME_WAIT left; its listener's port.
+fn connect_once() -> io::Result<u16> {
+    let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))?;
+    let address = listener.local_addr()?;
+    let client = TcpStream::connect_timeout(&address, Duration::from_secs(1))?;
+    let (server, _) = listener.accept()?;
+    rustix::net::sockopt::set_socket_linger(&client, Some(Duration::ZERO))?;
+    drop(client);
+    let _ = server.shutdown(Shutdown::Both);
+    Ok(address.port())
+}
