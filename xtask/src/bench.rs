@@ -62,7 +62,7 @@ const COLUMNS: [Column; 7] = [
         Some(float(cost?.kernel_ns) / float(done.changes))
     }),
     ("kernel_ns_per_run", "ns/run", |_, cost| Some(float(cost?.kernel_ns) / float(cost?.runs))),
-    ("missing", "missing", |done, cost| Some(float(done.changes) - float(cost?.seen))),
+    ("missing", "missing", |done, cost| Some(float(done.changes.saturating_sub(cost?.seen)))),
     ("reported_lost", "reported lost", |_, cost| Some(float(cost?.reported_lost?))),
     ("cpu_seconds", "CPU s", |_, cost| Some(cost?.cpu_seconds)),
     ("peak_rss_mib", "peak RSS MiB", |_, cost| Some(float(cost?.peak_rss_kib) / 1024.0)),
@@ -132,7 +132,7 @@ impl Series {
     }
 }
 
-/// One line a contender and figure: seven figures side by side are too wide to read.
+/// One line a contender, under each figure: seven figures side by side are too wide to read.
 fn table(all: &[Series]) -> String {
     let reference = all.iter().find(|series| series.name == "tcptrace");
     let mut table = String::new();
