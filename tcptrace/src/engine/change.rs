@@ -1,0 +1,402 @@
+//! What one firing of the state tracepoint does to a life.
+
+use super::cause::{self, Held, Verdict};
+use super::life::{Life, Mini, Phase};
+use super::mini;
+use super::stays::{Known, Stay};
+use super::table::Slot;
+use super::update::Update;
+use super::{Engine, HOLD, owner};
+use crate::model::event::StateChange;
+use crate::model::evidence::Span;
+use crate::model::life::{ConnectionId, End, FirstSeen, OpenedBy, Subject};
+use crate::model::owner::{Owner, OwnerHow};
+use crate::model::socket::{Protocol, SocketId};
+use crate::model::state::TcpState;
+use crate::model::time::Mono;
+use crate::model::transition::SeenBy;
+
+/// Where an event belongs.
+enum Place {
+    /// To this life.
+    Life(Slot),
+    /// To this life, which it begins.
+    Born(Slot),
+    /// To this half-open connection, which a dump had shown: it has become a full socket.
+    Grown(Slot),
+    /// To none: late, doubled, or a dead socket's.
+    Nowhere(Option<Slot>),
+}
+
+/// Whether an event begins a life.
+fn begins(event: &StateChange) -> bool {
+    match (event.from, event.to) {
+        (TcpState::Closed, TcpState::SynSent | TcpState::Listen) | (TcpState::Listen, TcpState::SynRecv) => {
+            true
+        }
+        // An accepted MPTCP connection is made established.
+        (TcpState::Listen, TcpState::Established) => event.id.protocol == Protocol::Mptcp,
+        _ => false,
+    }
+}
+
+impl Engine {
+    pub(super) fn change(&mut self, event: &StateChange, out: &mut dyn FnMut(Update<'_>)) {
+        self.changes += 1;
+        let place = self.place(event, out);
+        if let Place::Life(slot) | Place::Born(slot) | Place::Grown(slot) = place {
+            self.note(slot, event, out);
+        }
+        if let Place::Life(slot) | Place::Born(slot) | Place::Grown(slot) | Place::Nowhere(Some(slot)) = place
+        {
+            let life = self.table.life(slot);
+            if !life.hidden {
+                out(Update::Seen(event, &life.subject()));
+            }
+        }
+        match place {
+            Place::Life(slot) => {
+                if self.table.life(slot).state() == event.from {
+                    self.trust_since(slot, event);
+                } else {
+                    self.catch_up(slot, event, out);
+                }
+                if event.from != event.to {
+                    self.step(slot, event, out);
+                } else if event.to == TcpState::FinWait2 {
+                    self.expect_orphan(slot, event);
+                }
+            }
+            Place::Born(slot) => {
+                self.announce_birth(slot, event, out);
+                self.entered(slot, event);
+            }
+            Place::Grown(slot) => {
+                // To TCP it stays in SYN_RECV.
+                let life = self.table.life_mut(slot);
+                let stay = Stay { state: TcpState::SynRecv, ..life.stays.last() };
+                life.stays.set_last(stay);
+                life.opened_by = OpenedBy::Accept;
+            }
+            Place::Nowhere(Some(_)) => {}
+            Place::Nowhere(None) => {
+                let subject = Subject { id: ConnectionId(0), socket: event.id, owner: event.owner };
+                out(Update::Seen(event, &subject));
+            }
+        }
+    }
+
+    /// Finds the life of an event, or begins it.
+    fn place(&mut self, event: &StateChange, out: &mut dyn FnMut(Update<'_>)) -> Place {
+        let mut found = self.table.find(&event.id.socket);
+        if begins(event) {
+            let mut life = event.id;
+            if let Some(old) = found {
+                let state = self.table.life(old).state();
+                if event.from == TcpState::Listen && state == TcpState::Listen {
+                    // Before 6.x the child still carries its listener's cookie here (inet_csk_clone_lock).
+                    life.socket.cookie = None;
+                } else if event.from == TcpState::Listen && state == TcpState::NewSynRecv {
+                    return Place::Grown(old);
+                } else {
+                    self.supersede(old, event.at, out);
+                }
+            }
+            return Place::Born(self.begin_by_event(&life, event, out));
+        }
+        if found.is_none() && event.from == TcpState::SynRecv {
+            found = self.adopt_newborn(event);
+        }
+        if found.is_none() && !self.config.cookies {
+            found = self.table.with_ends(&super::ends::Ends::pack(&event.id.endpoints)).find(|slot| {
+                let life = self.table.life(*slot);
+                life.address == 0 && matches!(life.phase, Phase::Open)
+            });
+            if let Some(slot) = found {
+                self.table.life_mut(slot).address = event.id.socket.address;
+                self.table.index(slot);
+            }
+        }
+        let Some(slot) = found else {
+            if event.from == TcpState::Closed {
+                return Place::Nowhere(None);
+            }
+            return Place::Life(self.begin(&event.id, event.at, event.from, FirstSeen::Midway, out));
+        };
+        let life = self.table.life(slot);
+        let last = life.stays.last();
+        match &life.phase {
+            Phase::Open if life.state() == event.from => Place::Life(slot),
+            Phase::Open if event.at > last.entered && event.from != TcpState::Closed => Place::Life(slot),
+            Phase::Open => Place::Nowhere(Some(slot)),
+            _ => {
+                let ended = match &life.phase {
+                    Phase::Held(held) => held.at,
+                    _ => life.rare.as_deref().and_then(|rare| rare.ended).map_or(last.entered, |(at, _)| at),
+                };
+                // The dead socket of a held fd, or an event that comes twice.
+                if event.from == TcpState::Closed || event.at <= ended {
+                    return Place::Nowhere(Some(slot));
+                }
+                // A later life on the same socket, whose birth we missed.
+                self.supersede(slot, event.at, out);
+                Place::Life(self.begin(&event.id, event.at, event.from, FirstSeen::Midway, out))
+            }
+        }
+    }
+
+    fn begin_by_event(
+        &mut self,
+        socket: &SocketId,
+        event: &StateChange,
+        out: &mut dyn FnMut(Update<'_>),
+    ) -> Slot {
+        let slot = self.begin(socket, event.at, event.to, FirstSeen::Event, out);
+        let life = self.table.life_mut(slot);
+        life.opened_by = match event.to {
+            TcpState::SynSent => OpenedBy::Connect,
+            TcpState::Listen => OpenedBy::Listen,
+            _ => OpenedBy::Accept,
+        };
+        if event.to == TcpState::SynRecv {
+            self.newborn(event.id.socket.address, slot);
+        }
+        slot
+    }
+
+    /// Takes from an event all that is not its transition: addresses, owner, facts, counters.
+    fn note(&mut self, slot: Slot, event: &StateChange, out: &mut dyn FnMut(Update<'_>)) {
+        let killer = event.facts.is_some_and(|facts| facts.error == 103) && event.to == TcpState::Closed;
+        let generation = self.loss.generation;
+        let indexed = self.table.life(slot).in_ends;
+        let mut ends = self.table.life(slot).ends;
+        let learnt = ends.learn(&event.id.endpoints);
+        if learnt && indexed {
+            self.table.forget_ends(slot);
+        }
+        let own_pid = self.config.own_pid;
+        let life = self.table.life_mut(slot);
+        life.generation = generation;
+        life.learn(&event.id);
+        life.ends = ends;
+        if let Some(facts) = &event.facts {
+            life.note(facts);
+        }
+        if let Some(owner) = event.owner {
+            owner::claim(&mut life.owner, owner);
+        }
+        if let Some(actor) = event.actor.filter(|_| !killer) {
+            let how = match (event.from, event.to) {
+                (TcpState::Closed, TcpState::SynSent) => OwnerHow::Connect,
+                (TcpState::Closed, TcpState::Listen) => OwnerHow::Listen,
+                _ => OwnerHow::Close,
+            };
+            let known = life.owner.is_some_and(|owner| owner.task.pid == actor.pid);
+            if !known || life.rare.is_some() {
+                let mut last_seen = life.rare.as_deref().and_then(|rare| rare.last_seen);
+                let before = last_seen;
+                owner::acted(&mut life.owner, &mut last_seen, actor, how);
+                if before != last_seen {
+                    life.rare().last_seen = last_seen;
+                }
+            } else {
+                owner::claim(&mut life.owner, Owner { task: actor, how });
+            }
+        }
+        life.hidden |= own_pid != 0 && life.owner.is_some_and(|owner| owner.task.pid == own_pid);
+        if learnt && (indexed || !self.config.cookies) {
+            self.table.index_ends(slot);
+        }
+        if (learnt || begins(event)) && self.minis > 0 {
+            self.recycle(slot, event, out);
+        }
+    }
+
+    /// The kernel half's memory of the entry goes before ours where ours is no event, or doubtful after a loss.
+    fn trust_since(&mut self, slot: Slot, event: &StateChange) {
+        let Some(since) = event.since.filter(|since| *since <= event.at) else { return };
+        let life = self.table.life_mut(slot);
+        let last = life.stays.last();
+        if matches!(last.known, Known::Event | Known::Fiction) || last.state != event.from {
+            return;
+        }
+        let before = (life.stays.len() > 1).then(|| life.stays.at(life.stays.len() - 2).entered);
+        let entered = before.map_or(since, |before| since.max(before));
+        life.stays.set_last(Stay { state: last.state, known: Known::Event, entered });
+    }
+
+    /// Something between was lost: goes from our state to the one that the event leaves.
+    fn catch_up(&mut self, slot: Slot, event: &StateChange, out: &mut dyn FnMut(Update<'_>)) {
+        let life = self.table.life(slot);
+        let last = life.stays.last();
+        let (at, known) = match event.since.filter(|since| *since >= last.entered && *since <= event.at) {
+            Some(since) => (since, Known::Event),
+            None => (event.at, Known::Unknown),
+        };
+        self.moved(
+            slot,
+            Step {
+                at,
+                to: event.from,
+                known,
+                in_from: Some(Span::UNKNOWN),
+                seen_by: SeenBy::Tracepoint,
+                kernel: None,
+            },
+            out,
+        );
+    }
+
+    /// Makes the transition of an event.
+    fn step(&mut self, slot: Slot, event: &StateChange, out: &mut dyn FnMut(Update<'_>)) {
+        if self.table.life(slot).fictitious_syn_recv() && event.to != TcpState::FinWait1 {
+            let life = self.table.life_mut(slot);
+            let stay = Stay { known: Known::Fiction, ..life.stays.last() };
+            life.stays.set_last(stay);
+        }
+        if let (TcpState::SynSent | TcpState::SynRecv, TcpState::Established) = (event.from, event.to) {
+            self.handshake(slot, event);
+        }
+        let at = event.at.max(self.table.life(slot).stays.last().entered);
+        if event.to != TcpState::Closed {
+            let kernel = Some((event.from, event.to));
+            let step = Step {
+                at,
+                to: event.to,
+                known: Known::Event,
+                in_from: None,
+                seen_by: SeenBy::Tracepoint,
+                kernel,
+            };
+            self.moved(slot, step, out);
+            self.entered(slot, event);
+            return;
+        }
+        self.closed(slot, at, event, out);
+    }
+
+    /// What is known on entering a state.
+    fn entered(&mut self, slot: Slot, event: &StateChange) {
+        let life = self.table.life_mut(slot);
+        if let Some(by) = super::life::closed_by(event.to)
+            && (life.closed_by.is_none() || event.to == TcpState::Closing)
+        {
+            life.closed_by = Some(by);
+        }
+        if event.from == TcpState::SynSent && event.to == TcpState::SynRecv {
+            life.opened_by = OpenedBy::Simultaneous;
+        }
+        if event.to == TcpState::FinWait2 {
+            if let Some(counters) = event.counters {
+                life.rare().counters = Some(counters);
+            }
+            self.expect_orphan(slot, event);
+        }
+    }
+
+    /// An orphan in FIN_WAIT_2 becomes a timewait socket at once, or, with a timeout above a minute, after a while.
+    fn expect_orphan(&mut self, slot: Slot, event: &StateChange) {
+        let Some(facts) = event.facts.filter(|facts| facts.dead && facts.linger2 >= 0) else { return };
+        let rule = self.orphan_rule(slot, facts.linger2);
+        let rare = self.table.life_mut(slot).rare();
+        if rule.full.is_zero() {
+            rare.short_orphan |= event.from != event.to;
+        } else {
+            rare.expires = Some(event.at + rule.full + rule.mini);
+        }
+    }
+
+    /// `X > CLOSE`.
+    fn closed(&mut self, slot: Slot, at: Mono, event: &StateChange, out: &mut dyn FnMut(Update<'_>)) {
+        let verdict = cause::judge(self.table.life(slot), event, self.traced);
+        let attached = event.facts.is_some_and(|facts| facts.attached && !facts.dead);
+        let one_segment = self.one_segment(self.table.life(slot), event);
+        if event.counters.is_some() {
+            self.table.life_mut(slot).rare().counters = event.counters;
+        }
+        if event.from != TcpState::FinWait2
+            && let Some(rare) = self.table.life_mut(slot).rare.as_deref_mut()
+        {
+            rare.expires = None;
+        }
+        match verdict {
+            Verdict::Over(ending) => {
+                self.end(slot, at, Known::Event, ending, attached, Some(event.from), out)
+            }
+            Verdict::Wait(fallback) => {
+                let until = at + HOLD;
+                let held = Held {
+                    at,
+                    until,
+                    from: event.from,
+                    fallback,
+                    closing: event.facts.is_some_and(|facts| facts.shutdown == 3),
+                    attached,
+                    data_after_close: fallback.end == End::RstReceived,
+                };
+                let life = self.table.life_mut(slot);
+                life.phase = Phase::Held(Box::new(held));
+                let id = life.id;
+                self.agenda.add(until, id, slot);
+                self.said_before(slot, out);
+            }
+            Verdict::TimeWait => {
+                // FIN and the ACK of ours in one segment is FIN_WAIT_1 > TIME_WAIT to TCP. Linux passes through FIN_WAIT_2
+                // within the same softirq (kernel-facts §3): the stream shows it, the life does not.
+                let kernel = Some((event.from, event.to));
+                let (to, seen_by) = (TcpState::TimeWait, SeenBy::Tracepoint);
+                let step = Step { at, to, known: Known::Event, in_from: None, seen_by, kernel };
+                self.time_wait(slot, step, attached, one_segment, out);
+            }
+            Verdict::Orphan(linger2) => {
+                let rule = self.orphan_rule(slot, linger2);
+                let expires = at + rule.mini;
+                let slack_ns = mini::wheel_slack_ns(rule.mini, self.config.hz);
+                self.become_mini(slot, Mini::until(expires, slack_ns));
+            }
+            Verdict::Either => {
+                let mini = Mini { expires: None, either: true, ..Mini::until(at, 0) };
+                self.become_mini(slot, mini);
+                // Whichever it is, it is gone after the longer of the two.
+                let longest = self.longest_mini(slot);
+                let id = self.table.life(slot).id;
+                self.agenda.add(at + longest, id, slot);
+            }
+        }
+    }
+
+    /// Whether the peer's FIN came in the segment that had acknowledged ours.
+    fn one_segment(&self, life: &Life, event: &StateChange) -> bool {
+        if event.from != TcpState::FinWait2 || life.stays.len() < 2 {
+            return false;
+        }
+        let before = life.stays.at(life.stays.len() - 2).state;
+        let rare = life.rare.as_deref();
+        let segments = rare.and_then(|rare| rare.counters).zip(event.counters);
+        before == TcpState::FinWait1
+            && (rare.is_some_and(|rare| rare.short_orphan)
+                || segments
+                    .is_some_and(|(then, now)| then.segments_in != 0 && then.segments_in == now.segments_in))
+    }
+
+    fn handshake(&mut self, slot: Slot, event: &StateChange) {
+        let Some(counters) = event.counters else { return };
+        let life = self.table.life_mut(slot);
+        let passive = life.opened_by == OpenedBy::Accept;
+        if counters.retransmits == 0 && counters.srtt_us != 0 && !(passive && life.fastopen) {
+            life.handshake_rtt_us = counters.srtt_us;
+        }
+    }
+}
+
+/// One transition to make.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    pub(super) at: Mono,
+    pub(super) to: TcpState,
+    pub(super) known: Known,
+    /// `None`: what the stay says.
+    pub(super) in_from: Option<Span>,
+    pub(super) seen_by: SeenBy,
+    pub(super) kernel: Option<(TcpState, TcpState)>,
+}
