@@ -1,6 +1,7 @@
 //! What one firing of the state tracepoint does to a life.
 
 use super::cause::{self, Held, Verdict};
+use super::edge::{Edge, EdgeKind};
 use super::life::{Life, Mini, Phase};
 use super::mini;
 use super::stays::{Known, Stay};
@@ -175,6 +176,7 @@ impl Engine {
             self.table.forget_ends(slot);
         }
         let own_pid = self.config.own_pid;
+        self.learn_netns(slot, event.id.netns);
         let life = self.table.life_mut(slot);
         life.generation = generation;
         life.learn(&event.id);
@@ -217,7 +219,7 @@ impl Engine {
         let Some(since) = event.since.filter(|since| *since <= event.at) else { return };
         let life = self.table.life_mut(slot);
         let last = life.stays.last();
-        if matches!(last.known, Known::Event | Known::Fiction) || last.state != event.from {
+        if matches!(last.known, Known::Event | Known::EntryOnly) || last.state != event.from {
             return;
         }
         let before = (life.stays.len() > 1).then(|| life.stays.at(life.stays.len() - 2).entered);
@@ -227,31 +229,33 @@ impl Engine {
 
     /// Something between was lost: goes from our state to the one that the event leaves.
     fn catch_up(&mut self, slot: Slot, event: &StateChange, out: &mut dyn FnMut(Update<'_>)) {
-        let life = self.table.life(slot);
+        let life = self.table.life_mut(slot);
         let last = life.stays.last();
         let (at, known) = match event.since.filter(|since| *since >= last.entered && *since <= event.at) {
             Some(since) => (since, Known::Event),
             None => (event.at, Known::Unknown),
         };
-        self.moved(
-            slot,
-            Step {
-                at,
-                to: event.from,
-                known,
-                in_from: Some(Span::UNKNOWN),
-                seen_by: SeenBy::Tracepoint,
-                kernel: None,
-            },
-            out,
-        );
+        // One legal step was lost and the kernel half remembers when; else more may have been between.
+        let edge = Edge { from: last.state, to: event.from };
+        let in_from = if edge.kind() == EdgeKind::Unseen {
+            if last.known == Known::Event {
+                life.stays.set_last(Stay { known: Known::EntryOnly, ..last });
+            }
+            Some(Span::UNKNOWN)
+        } else {
+            None
+        };
+        let (to, seen_by) = (event.from, SeenBy::Tracepoint);
+        self.moved(slot, Step { at, to, known, in_from, seen_by, kernel: None }, out);
+        let life = self.table.life_mut(slot);
+        life.closed_by = life.closed_by.or(super::life::closed_by(event.from));
     }
 
     /// Makes the transition of an event.
     fn step(&mut self, slot: Slot, event: &StateChange, out: &mut dyn FnMut(Update<'_>)) {
         if self.table.life(slot).fictitious_syn_recv() && event.to != TcpState::FinWait1 {
             let life = self.table.life_mut(slot);
-            let stay = Stay { known: Known::Fiction, ..life.stays.last() };
+            let stay = Stay { known: Known::EntryOnly, ..life.stays.last() };
             life.stays.set_last(stay);
         }
         if let (TcpState::SynSent | TcpState::SynRecv, TcpState::Established) = (event.from, event.to) {
@@ -321,7 +325,7 @@ impl Engine {
         }
         match verdict {
             Verdict::Over(ending) => {
-                self.end(slot, at, Known::Event, ending, attached, Some(event.from), out)
+                self.end(slot, at, Known::Event, ending, attached, Some(event.from), out);
             }
             Verdict::Wait(fallback) => {
                 let until = at + HOLD;

@@ -36,12 +36,14 @@ impl Engine {
             self.begin_by_snapshot(snapshot, out);
             return;
         };
-        let life = self.table.life_mut(slot);
+        let life = self.table.life(slot);
         let last = life.stays.last();
         if snapshot.at < last.entered || matches!(life.phase, Phase::Held(_) | Phase::Over) {
             // The dump is older than what the events told.
             return;
         }
+        self.learn_netns(slot, snapshot.id.netns);
+        let life = self.table.life_mut(slot);
         life.learn(&snapshot.id);
         if let Some(owner) = snapshot.owner {
             owner::claim(&mut life.owner, owner);
@@ -58,7 +60,7 @@ impl Engine {
         }
         let same = last.state.name() == snapshot.state.name();
         if same && !snapshot.mini {
-            if !matches!(last.known, Known::Event | Known::Fiction) {
+            if !matches!(last.known, Known::Event | Known::EntryOnly) {
                 self.refine(slot, snapshot);
             }
         } else if doubtful {

@@ -21,6 +21,9 @@ const FD_HELD_NS: u64 = 1_000_000;
 /// Newborn lives that may still change their cookie, and accepts that may still find their life.
 pub(super) const RECENT: usize = 256;
 
+/// How long an accept() waits for the events of its life: they come within milliseconds.
+const ACCEPT_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
+
 impl Engine {
     /// A new life, first seen at `at` in `state`.
     pub(super) fn begin(
@@ -37,6 +40,9 @@ impl Engine {
             FirstSeen::Midway => self.midway(at),
         };
         self.evict(at, out);
+        while self.accepted.front().is_some_and(|(.., since)| *since + ACCEPT_WAIT < at) {
+            self.accepted.pop_front();
+        }
         let mut life = Life::new(self.next_id, socket, first_seen, Stay { state, known, entered });
         life.generation = self.loss.generation;
         self.next_id += 1;
@@ -60,6 +66,20 @@ impl Engine {
             self.table.index_ends(slot);
         }
         slot
+    }
+
+    /// The namespace of a life from the classic path becomes known.
+    pub(super) fn learn_netns(&mut self, slot: Slot, netns: Option<u32>) {
+        let (0, Some(new)) = (self.table.life(slot).netns, netns) else { return };
+        let mini = u32::from(self.table.life(slot).mini().is_some());
+        self.table.life_mut(slot).netns = new;
+        if let Some(none) = self.netns.get_mut(&0) {
+            none.lives = none.lives.saturating_sub(1);
+            none.minis = none.minis.saturating_sub(mini);
+        }
+        let known = self.netns.entry(new).or_default();
+        known.lives += 1;
+        known.minis += mini;
     }
 
     pub(super) fn newborn(&mut self, address: u64, slot: Slot) {

@@ -176,11 +176,8 @@ impl Life {
         self.rare.get_or_insert_default()
     }
 
-    /// Takes the belongings that `socket` knows. Ends are the table's business.
+    /// Takes the belongings that `socket` knows. Ends and namespace are the business of the table and the engine.
     pub(crate) fn learn(&mut self, socket: &SocketId) {
-        if let Some(netns) = socket.netns {
-            self.netns = netns;
-        }
         if let Some(uid) = socket.uid {
             self.uid = uid;
         }
@@ -275,7 +272,7 @@ impl Life {
         let known = match first.known {
             // We saw it at `entered`; it was there before.
             Known::Unknown => Known::Seen { earliest: None },
-            Known::Fiction => Known::Event,
+            Known::EntryOnly => Known::Event,
             known => known,
         };
         report.duration = Stay { known, ..first }.until(end, how);
