@@ -324,3 +324,28 @@ fn the_classic_path_waits_to_be_told_which_of_the_two_it_is() {
     assert_eq!(scene.end(), "unknown");
     assert_eq!(path(scene.closed()[0]), "SYN_SENT=1 ESTABLISHED=1 FIN_WAIT_1=1 FIN_WAIT_2?");
 }
+
+#[test]
+fn the_rule_waits_for_traced_timers_and_replaces_only_a_lost_one() {
+    let timers = Config { through_time_wait: true, timers: true, ..Config::default() };
+    let (mut scene, s) = (Scene::with(timers), socket(1, 5000, 80));
+    time_wait(&mut scene, &s);
+    scene.wait(61_200).tick();
+    assert!(scene.closed().is_empty());
+    scene.neighbour(&s, Neighbour::TimewaitExpired);
+    assert_eq!(scene.closed()[0].states[4].stay.evidence, Evidence::Exact);
+    let (mut scene, s) = (Scene::with(timers), socket(1, 5000, 80));
+    time_wait(&mut scene, &s);
+    scene.wait(70_000).tick();
+    assert_eq!(path(scene.closed()[0]).split(' ').next_back(), Some("TIME_WAIT~60000"));
+}
+
+#[test]
+fn a_timer_near_a_minute_may_hide_a_fin_that_came_at_once() {
+    for (seconds, said) in [(3, "fin_wait_2_timeout"), (60, "unknown")] {
+        let (mut scene, s) = (Scene::with(Config { timers: true, ..Config::default() }), socket(1, 5000, 80));
+        orphan(&mut scene, &s, seconds);
+        scene.wait(u64::from(seconds) * 1000 + 500).neighbour(&s, Neighbour::TimewaitExpired);
+        assert_eq!(scene.end(), said);
+    }
+}
