@@ -20,9 +20,12 @@ pub mod filter;
 pub mod gate;
 pub mod update;
 
+mod absent;
 mod agenda;
+mod birth;
 mod cause;
 mod change;
+mod close;
 mod dump;
 mod ending;
 mod ends;
@@ -33,6 +36,7 @@ mod mini;
 mod neighbour;
 mod owner;
 mod peer;
+mod report;
 mod stays;
 mod table;
 mod timewait;
@@ -69,6 +73,8 @@ pub struct Config {
     pub resets: bool,
     /// `tcp_destroy_sock` is traced: a report may wait for it.
     pub destroys: bool,
+    /// The timers of timewait sockets are traced (`--exact`): their ends come as events, the rule waits for them.
+    pub timers: bool,
     /// Since when every state change of every socket has reached us, where that is so: a socket without an event since
     /// then has been in its state at least as long. `None` where the kernel half filters.
     pub complete_since: Option<Mono>,
@@ -86,6 +92,7 @@ impl Default for Config {
             cookies: true,
             resets: true,
             destroys: true,
+            timers: false,
             complete_since: None,
         }
     }
