@@ -193,7 +193,10 @@ impl Reading {
                     seen += count.and_then(|(_, count)| count.trim().parse::<u64>().ok()).unwrap_or_default();
                 }
                 Self::Json => {
-                    seen += u64::from(ours && line.contains("\"type\":\"transition\""));
+                    // The end of a TIME_WAIT is printed too, but no tracepoint fired for it.
+                    let fired = line.contains("\"type\":\"transition\"")
+                        && line.contains("\"seen_by\":\"tracepoint\"");
+                    seen += u64::from(ours && fired);
                     if !ours && line.contains("\"type\":\"summary\"") {
                         let summary: Value =
                             serde_json::from_str(&line).context("the summary is not JSON")?;
