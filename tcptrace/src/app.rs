@@ -29,7 +29,9 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Failur
         Plan::Trace(plan) => trace::run(&plan),
         Plan::Schema => print(|out| writeln!(out, "{:#}", json::schema()), false),
         Plan::Preflight => Err(Failure::new(ExitCode::Runtime, "preflight is not there yet")),
-        Plan::Version { verbose: _ } => print(|out| writeln!(out, "tcptrace {}", env!("CARGO_PKG_VERSION")), false),
+        Plan::Version { verbose: _ } => {
+            print(|out| writeln!(out, "tcptrace {}", env!("CARGO_PKG_VERSION")), false)
+        }
     }
 }
 

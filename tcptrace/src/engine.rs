@@ -41,8 +41,8 @@ mod stays;
 mod table;
 mod timewait;
 
-pub use dump::ALL_STATES;
 use agenda::Agenda;
+pub use dump::ALL_STATES;
 use graves::Graves;
 use loss::Loss;
 use table::{Slot, Table};

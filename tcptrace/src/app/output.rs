@@ -35,7 +35,8 @@ pub(super) fn open(output: &Output) -> Result<Spool, Failure> {
             .map(File::from)
             .map_err(|error| Failure::new(ExitCode::Runtime, format!("stdout is not open: {error}")))?,
     };
-    Spool::start(file).map_err(|error| Failure::new(ExitCode::Runtime, format!("starting the writer: {error}")))
+    Spool::start(file)
+        .map_err(|error| Failure::new(ExitCode::Runtime, format!("starting the writer: {error}")))
 }
 
 /// The sink that the plan asks for.

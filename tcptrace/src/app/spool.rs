@@ -97,8 +97,9 @@ impl Spool {
     /// What writing said.
     pub(super) async fn close(self) -> io::Result<()> {
         let Self { inlet, to_writer, out: _, writer } = self;
+        let rest = take(&mut *inlet.0.borrow_mut());
         // A failed thread says why below.
-        let _ = to_writer.send(take(&mut *inlet.0.borrow_mut())).await;
+        let _ = to_writer.send(rest).await;
         drop(to_writer);
         let joined = tokio::task::spawn_blocking(move || writer.join()).await.map_err(io::Error::other)?;
         joined.map_err(|_| io::Error::other("the writing thread panicked"))?

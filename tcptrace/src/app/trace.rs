@@ -276,13 +276,20 @@ impl Run<'_> {
             self.kernel.watch_port(port);
         }
         let filter = self.desk.gate.filter_mut();
-        filter.pids.is_empty() || own || self.desk.engine.subject(&snapshot.id.socket).is_some() || snapshot.mini
+        filter.pids.is_empty()
+            || own
+            || self.desk.engine.subject(&snapshot.id.socket).is_some()
+            || snapshot.mini
     }
 
     fn say_exited(&mut self, pid: u32) {
         let live = self.desk.engine.live();
         let plural = if live == 1 { "socket is" } else { "sockets are" };
-        let then = if live == 0 { "no sockets left".into() } else { format!("going on until its {live} {plural} gone") };
+        let then = if live == 0 {
+            "no sockets left".into()
+        } else {
+            format!("going on until its {live} {plural} gone")
+        };
         say(&format!("process {pid} has exited: {then}"));
     }
 
@@ -341,7 +348,8 @@ impl Run<'_> {
             Ok(()) => Ok(code),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(code),
             Err(error) => {
-                let place = plan.output.path.as_ref().map_or("stdout".into(), |path| path.display().to_string());
+                let place =
+                    plan.output.path.as_ref().map_or("stdout".into(), |path| path.display().to_string());
                 Err(Failure::new(ExitCode::Runtime, format!("writing to {place}: {error}")))
             }
         }
@@ -377,7 +385,10 @@ fn say_costs(costs: &[(&'static str, crate::model::summary::KernelCost)], connec
     for (name, cost) in costs {
         if let Some(each) = cost.ns.checked_div(cost.runs) {
             let per_connection = cost.ns.checked_div(connections).unwrap_or(0);
-            say(&format!("{name}: {} runs measured, {each} ns each, {per_connection} ns per connection", cost.runs));
+            say(&format!(
+                "{name}: {} runs measured, {each} ns each, {per_connection} ns per connection",
+                cost.runs
+            ));
         }
     }
 }

@@ -265,7 +265,8 @@ impl Kernel {
         match attached {
             Ok(()) => self.attached.push("accepted"),
             Err(error) => {
-                self.notes.push(format!("the exit of accept() cannot be traced ({}): {claim}", short(&error)))
+                self.notes
+                    .push(format!("the exit of accept() cannot be traced ({}): {claim}", short(&error)));
             }
         }
     }
