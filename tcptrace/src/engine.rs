@@ -1,7 +1,324 @@
 //! Floor 2: what the events mean. Pure: no IO, no clock; time is an argument.
+//!
+//! [`Engine::observe`] takes every [`Event`] in the order of the ring buffer and tells what it means as [`Update`]s.
 
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use rustc_hash::FxHashMap;
+
+use crate::model::endpoints::Endpoints;
+use crate::model::event::{Event, LossPlace};
+use crate::model::evidence::Span;
+use crate::model::life::{ConnectionId, FirstSeen, Lifecycle, OpenedBy, Subject};
+use crate::model::owner::Task;
+use crate::model::socket::{Protocol, SocketId, SocketRef};
+use crate::model::time::Mono;
+
+pub mod edge;
 pub mod filter;
 pub mod gate;
-pub mod lifecycle;
-pub mod table;
 pub mod update;
+
+mod absent;
+mod agenda;
+mod birth;
+mod cause;
+mod change;
+mod close;
+mod dump;
+mod ending;
+mod ends;
+mod graves;
+mod life;
+mod loss;
+mod mini;
+mod neighbour;
+mod owner;
+mod peer;
+mod report;
+mod stays;
+mod table;
+mod timewait;
+
+pub use dump::ALL_STATES;
+use agenda::Agenda;
+use graves::Graves;
+use loss::Loss;
+use table::{Slot, Table};
+use update::Update;
+
+/// How long a closing may wait for the RST that tells why: it comes within microseconds, in the same context.
+const HOLD: Duration = Duration::from_millis(20);
+
+/// How long the report of an ended life may wait for the last close of its fd.
+const FD_WAIT: Duration = Duration::from_secs(1);
+
+/// What the engine must know of its sources and of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Lives held at most, timewait sockets included; beyond, the longest idle ESTABLISHED ones are evicted.
+    pub max_connections: usize,
+    /// Report a lifecycle when its TIME_WAIT ends, not when it begins.
+    pub through_time_wait: bool,
+    /// `net.ipv4.tcp_fin_timeout`, seconds, of namespaces of which no [`Event::FinTimeout`] has told.
+    pub fin_timeout_s: u32,
+    /// The kernel's `CONFIG_HZ`: the unit of TCP_LINGER2.
+    pub hz: u32,
+    /// Lives owned by this process are never reported; 0 for none.
+    pub own_pid: u32,
+    /// Events carry cookies and namespaces (BTF path).
+    pub cookies: bool,
+    /// `tcp_receive_reset` and `tcp_send_reset` are traced: a closing may wait for them.
+    pub resets: bool,
+    /// `tcp_destroy_sock` is traced: a report may wait for it.
+    pub destroys: bool,
+    /// The timers of timewait sockets are traced (`--exact`): their ends come as events, the rule waits for them.
+    pub timers: bool,
+    /// Since when every state change of every socket has reached us, where that is so: a socket without an event since
+    /// then has been in its state at least as long. `None` where the kernel half filters.
+    pub complete_since: Option<Mono>,
+}
+
+impl Default for Config {
+    /// Everything traced on the BTF path; a million connections; Linux's defaults.
+    fn default() -> Self {
+        Self {
+            max_connections: 1_000_000,
+            through_time_wait: false,
+            fin_timeout_s: 60,
+            hz: 250,
+            own_pid: 0,
+            cookies: true,
+            resets: true,
+            destroys: true,
+            timers: false,
+            complete_since: None,
+        }
+    }
+}
+
+/// What only a poll of sock_diag can tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Question {
+    /// The namespace to dump; `None` on the classic path: all of them.
+    pub netns: Option<u32>,
+    /// The states to dump, a mask of `1 << kernel number`.
+    pub states: u32,
+}
+
+/// What is known of one network namespace.
+#[derive(Clone, Copy, Debug, Default)]
+struct Netns {
+    fin_timeout_s: Option<u32>,
+    lives: u32,
+    minis: u32,
+    /// The loss that a full dump has repaired.
+    repaired: u32,
+}
+
+/// Turns events into true lives.
+#[derive(Debug)]
+pub struct Engine {
+    config: Config,
+    traced: cause::Traced,
+    table: Table,
+    agenda: Agenda,
+    graves: Graves,
+    loss: Loss,
+    netns: FxHashMap<u32, Netns>,
+    /// Passive lives just born, for kernels that change their cookie after it: `(address, slot, id)`.
+    newborn: VecDeque<(u64, Slot, u64)>,
+    /// accept() returned before we knew the life.
+    accepted: VecDeque<(SocketRef, Task, Mono)>,
+    /// Timewait sockets in the table.
+    minis: u32,
+    next_id: u64,
+    changes: u64,
+    connections: u64,
+    /// Since when nothing can have escaped us.
+    complete_since: Option<Mono>,
+    now: Mono,
+    scratch: Lifecycle,
+}
+
+impl Engine {
+    /// An engine that knows nothing yet.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        let socket = SocketId {
+            socket: SocketRef { address: 0, cookie: None },
+            protocol: Protocol::Tcp,
+            endpoints: Endpoints::unknown(),
+            netns: None,
+            uid: None,
+            cgroup: None,
+            inode: None,
+        };
+        Self {
+            traced: cause::Traced { resets: config.resets },
+            complete_since: config.complete_since,
+            config,
+            table: Table::new(),
+            agenda: Agenda::default(),
+            graves: Graves::default(),
+            loss: Loss::default(),
+            netns: FxHashMap::default(),
+            newborn: VecDeque::new(),
+            accepted: VecDeque::new(),
+            minis: 0,
+            next_id: 1,
+            changes: 0,
+            connections: 0,
+            now: Mono(0),
+            scratch: Lifecycle {
+                id: ConnectionId(0),
+                socket,
+                owner: None,
+                last_seen: None,
+                opened_by: OpenedBy::Unknown,
+                closed_by: None,
+                first_seen: FirstSeen::Event,
+                states: Vec::new(),
+                duration: Span::UNKNOWN,
+                handshake_rtt_us: None,
+                ending: None,
+                counters: None,
+                orphaned: false,
+                fd_held_ns: None,
+                at: Mono(0),
+            },
+        }
+    }
+
+    /// Takes one event and tells what it means. What was due before it comes first.
+    pub fn observe(&mut self, event: &Event, out: &mut dyn FnMut(Update<'_>)) {
+        match event {
+            Event::StateChange(change) => {
+                self.pass(change.at, out);
+                self.change(change, out);
+            }
+            Event::Accepted(accepted) => {
+                self.pass(accepted.at, out);
+                self.accept(accepted);
+            }
+            Event::Neighbour { at, socket, what } => {
+                self.pass(*at, out);
+                self.neighbour(*at, socket, *what, out);
+            }
+            Event::Snapshot(snapshot) => self.snapshot(snapshot, out),
+            Event::SnapshotDone { began, at, netns, states } => {
+                self.snapshot_done(*began, *at, *netns, *states, out);
+                self.pass(*at, out);
+            }
+            Event::TimeWaitOverflow { netns, .. } => self.overflowed(*netns),
+            Event::FinTimeout { netns, seconds } => {
+                self.netns.entry(*netns).or_default().fin_timeout_s = Some(*seconds);
+            }
+            // Which processes count is the filter's business.
+            Event::Forked { .. } => {}
+            Event::Lost { at, count, place } => self.lose(*at, *count, *place, out),
+            Event::Tick(at) => {
+                self.pass(*at, out);
+                self.loss.tell_evictions(*at, out);
+            }
+        }
+    }
+
+    /// Settles what is held back; with `unfinished` also tells of the lives still open, in the order of their ids.
+    pub fn finish(&mut self, now: Mono, unfinished: bool, out: &mut dyn FnMut(Update<'_>)) {
+        self.pass(now, out);
+        let mut open: Vec<(u64, Slot)> =
+            self.table.slots().map(|slot| (self.table.life(slot).id, slot)).collect();
+        open.sort_unstable();
+        for (id, slot) in &open {
+            if self.table.still(*slot, *id) {
+                self.settle(*slot, out);
+            }
+        }
+        for (id, slot) in open {
+            if !self.table.still(slot, id) {
+                continue;
+            }
+            let life = self.table.life(slot);
+            if unfinished && !life.reported && !life.hidden {
+                life.report(&mut self.scratch, now);
+                out(Update::Unfinished(&self.scratch));
+            }
+        }
+        self.loss.tell_evictions(now, out);
+    }
+
+    /// What only a dump can tell: the timewait sockets of each namespace, and after a loss everything. Empty when there
+    /// is nothing to ask.
+    pub fn open_questions(&self) -> impl Iterator<Item = Question> + '_ {
+        self.netns.iter().filter_map(|(netns, known)| {
+            let states = if known.lives > 0 && known.repaired != self.loss.generation {
+                ALL_STATES
+            } else if known.minis > 0 {
+                dump::MINI_STATES
+            } else {
+                return None;
+            };
+            Some(Question { netns: (*netns != 0).then_some(*netns), states })
+        })
+    }
+
+    /// When something is due by itself: a [`Event::Tick`] is wanted then.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Mono> {
+        self.agenda.next()
+    }
+
+    /// The connection that is this socket's now, if it is known and shown.
+    #[must_use]
+    pub fn subject(&self, socket: &SocketRef) -> Option<Subject> {
+        let life = self.table.life(self.table.find(socket)?);
+        (!life.hidden).then(|| life.subject())
+    }
+
+    /// Connections known in this run, our own not counted.
+    #[must_use]
+    pub fn connections(&self) -> u64 {
+        self.connections
+    }
+
+    /// Connections held now, timewait sockets included.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Connections that left the table because it was full.
+    #[must_use]
+    pub fn evictions(&self) -> u64 {
+        self.loss.total(LossPlace::Table)
+    }
+
+    /// State changes observed.
+    #[must_use]
+    pub fn events(&self) -> u64 {
+        self.changes
+    }
+
+    /// Events lost on the way, evictions not counted.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.loss.total(LossPlace::RingBuffer) + self.loss.total(LossPlace::Map)
+    }
+
+    /// Does what is due by `now`.
+    fn pass(&mut self, now: Mono, out: &mut dyn FnMut(Update<'_>)) {
+        self.now = self.now.max(now);
+        while let Some((due, id, slot)) = self.agenda.take_due(now) {
+            if self.table.still(slot, id) {
+                self.due(due, slot, out);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod scene;
+#[cfg(test)]
+mod tests;

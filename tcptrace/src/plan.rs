@@ -19,6 +19,7 @@ use crate::engine::gate::Show;
 use crate::failure::Failure;
 use crate::model::state::TcpState;
 use crate::source::host::Host;
+use crate::source::kernel::Attach;
 
 pub use lives::Lives;
 pub use output::{Color, Format, Output};
@@ -97,18 +98,6 @@ pub enum Kind {
     Stream,
     /// Each connection when it ends.
     Lives(Lives),
-}
-
-/// How to attach to the kernel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Attach {
-    /// BTF where the kernel has it, else classic.
-    #[default]
-    Auto,
-    /// BTF tracepoints.
-    Btf,
-    /// The classic tracepoint.
-    Classic,
 }
 
 impl Plan {

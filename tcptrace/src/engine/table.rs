@@ -1,1 +1,251 @@
-//! To come.
+//! All lives that we hold: found by cookie or by address, the longest idle at hand for eviction.
+
+use rustc_hash::FxHashMap;
+
+use super::ends::Ends;
+use super::life::Life;
+use crate::model::socket::SocketRef;
+use crate::model::state::TcpState;
+
+/// Where a life is; reused after it is gone, so whoever keeps one keeps the id beside it.
+pub(crate) type Slot = u32;
+
+/// No slot.
+pub(crate) const NOWHERE: Slot = Slot::MAX;
+
+/// Lives in chunks: growing moves nothing and wastes at most one chunk.
+const CHUNK_BITS: u32 = 10;
+
+/// Head and tail of a queue in order of the last move.
+#[derive(Clone, Copy, Debug)]
+struct Queue {
+    head: Slot,
+    tail: Slot,
+}
+
+/// The table.
+#[derive(Debug)]
+pub(crate) struct Table {
+    chunks: Vec<Vec<Life>>,
+    free: Vec<Slot>,
+    by_cookie: FxHashMap<u64, Slot>,
+    by_address: FxHashMap<u64, Slot>,
+    /// Lives whose 4-tuple matters: timewait sockets, and everything on the classic path. Chained by `Life::twin`.
+    by_ends: FxHashMap<Ends, Slot>,
+    /// ESTABLISHED lives, and all others.
+    queues: [Queue; 2],
+    used: Slot,
+    live: usize,
+}
+
+impl Table {
+    pub(crate) fn new() -> Self {
+        Self {
+            chunks: Vec::new(),
+            free: Vec::new(),
+            by_cookie: FxHashMap::default(),
+            by_address: FxHashMap::default(),
+            by_ends: FxHashMap::default(),
+            queues: [Queue { head: NOWHERE, tail: NOWHERE }; 2],
+            used: 0,
+            live: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.live
+    }
+
+    pub(crate) fn life(&self, slot: Slot) -> &Life {
+        &self.chunks[(slot >> CHUNK_BITS) as usize][(slot & ((1 << CHUNK_BITS) - 1)) as usize]
+    }
+
+    pub(crate) fn life_mut(&mut self, slot: Slot) -> &mut Life {
+        &mut self.chunks[(slot >> CHUNK_BITS) as usize][(slot & ((1 << CHUNK_BITS) - 1)) as usize]
+    }
+
+    /// The life `id`, if it is still in `slot`.
+    pub(crate) fn still(&self, slot: Slot, id: u64) -> bool {
+        slot < self.used && self.life(slot).id == id
+    }
+
+    pub(crate) fn find(&self, socket: &SocketRef) -> Option<Slot> {
+        if let Some(cookie) = socket.cookie
+            && let Some(slot) = self.by_cookie.get(&cookie.0.get())
+        {
+            return Some(*slot);
+        }
+        // Without a cookie only the address tells; with one it tells of MPTCP, which shares cookies.
+        if self.by_address.is_empty() || socket.address == 0 {
+            return None;
+        }
+        self.by_address.get(&socket.address).copied().filter(|slot| {
+            let life = self.life(*slot);
+            socket.cookie.is_none_or(|cookie| life.keyed_by_address && life.cookie == cookie.0.get())
+        })
+    }
+
+    pub(crate) fn insert(&mut self, mut life: Life) -> Slot {
+        (life.older, life.newer, life.twin) = (NOWHERE, NOWHERE, NOWHERE);
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                *self.life_mut(slot) = life;
+                slot
+            }
+            None => {
+                let slot = self.used;
+                if slot.trailing_zeros() >= CHUNK_BITS {
+                    self.chunks.push(Vec::with_capacity(1 << CHUNK_BITS));
+                }
+                if let Some(chunk) = self.chunks.last_mut() {
+                    chunk.push(life);
+                }
+                self.used += 1;
+                slot
+            }
+        };
+        self.live += 1;
+        self.index(slot);
+        self.enqueue(slot);
+        slot
+    }
+
+    pub(crate) fn remove(&mut self, slot: Slot) -> Life {
+        self.unindex(slot);
+        self.forget_ends(slot);
+        self.dequeue(slot);
+        self.live -= 1;
+        self.free.push(slot);
+        std::mem::replace(self.life_mut(slot), Life::vacant())
+    }
+
+    /// Makes `slot` found by its cookie, or by its address where it has none of its own.
+    pub(crate) fn index(&mut self, slot: Slot) {
+        let life = self.life(slot);
+        let (cookie, address) = (life.cookie, life.address);
+        if cookie != 0 && !life.keyed_by_address {
+            self.by_cookie.insert(cookie, slot);
+        } else if address != 0 {
+            self.by_address.insert(address, slot);
+        }
+    }
+
+    /// Makes `slot` no longer found by cookie or address: a later life has them now.
+    pub(crate) fn unindex(&mut self, slot: Slot) {
+        let life = self.life(slot);
+        let (cookie, address) = (life.cookie, life.address);
+        if cookie != 0 && self.by_cookie.get(&cookie) == Some(&slot) {
+            self.by_cookie.remove(&cookie);
+        }
+        if address != 0 && self.by_address.get(&address) == Some(&slot) {
+            self.by_address.remove(&address);
+        }
+    }
+
+    /// Makes `slot` found by its two ends as well.
+    pub(crate) fn index_ends(&mut self, slot: Slot) {
+        if self.life(slot).in_ends {
+            return;
+        }
+        let ends = self.life(slot).ends;
+        let next = self.by_ends.insert(ends, slot).unwrap_or(NOWHERE);
+        let life = self.life_mut(slot);
+        life.twin = next;
+        life.in_ends = true;
+    }
+
+    /// Undoes [`Self::index_ends`]; to be called before the ends change.
+    pub(crate) fn forget_ends(&mut self, slot: Slot) {
+        if !self.life(slot).in_ends {
+            return;
+        }
+        let (ends, next) = (self.life(slot).ends, self.life(slot).twin);
+        let head = self.by_ends.get(&ends).copied().unwrap_or(NOWHERE);
+        if head == slot {
+            if next == NOWHERE {
+                self.by_ends.remove(&ends);
+            } else {
+                self.by_ends.insert(ends, next);
+            }
+        } else {
+            let mut at = head;
+            while at != NOWHERE && self.life(at).twin != slot {
+                at = self.life(at).twin;
+            }
+            if at != NOWHERE {
+                self.life_mut(at).twin = next;
+            }
+        }
+        let life = self.life_mut(slot);
+        (life.twin, life.in_ends) = (NOWHERE, false);
+    }
+
+    /// The lives with these ends that are indexed by them, in any namespace.
+    pub(crate) fn with_ends(&self, ends: &Ends) -> impl Iterator<Item = Slot> + '_ {
+        let mut next = if self.by_ends.is_empty() {
+            NOWHERE
+        } else {
+            self.by_ends.get(ends).copied().unwrap_or(NOWHERE)
+        };
+        std::iter::from_fn(move || {
+            let slot = next;
+            (slot != NOWHERE).then(|| {
+                next = self.life(slot).twin;
+                slot
+            })
+        })
+    }
+
+    /// All lives that are indexed by their ends.
+    pub(crate) fn indexed_by_ends(&self) -> impl Iterator<Item = Slot> + '_ {
+        self.by_ends.values().flat_map(|head| {
+            std::iter::successors(Some(*head), |slot| {
+                Some(self.life(*slot).twin).filter(|next| *next != NOWHERE)
+            })
+        })
+    }
+
+    /// All slots in use.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
+        (0..self.used).filter(|slot| self.life(*slot).id != 0)
+    }
+
+    /// Notes that a life has just moved: it is the least idle of its queue now.
+    pub(crate) fn touch(&mut self, slot: Slot) {
+        self.dequeue(slot);
+        self.enqueue(slot);
+    }
+
+    /// The one to lose when the table is full: the longest idle ESTABLISHED one, else the longest idle of all.
+    pub(crate) fn longest_idle(&self) -> Option<Slot> {
+        self.queues.iter().map(|queue| queue.head).find(|slot| *slot != NOWHERE)
+    }
+
+    fn enqueue(&mut self, slot: Slot) {
+        let which = u8::from(self.life(slot).state() != TcpState::Established);
+        let tail = self.queues[usize::from(which)].tail;
+        let life = self.life_mut(slot);
+        (life.queue, life.older, life.newer) = (which, tail, NOWHERE);
+        if tail == NOWHERE {
+            self.queues[usize::from(which)].head = slot;
+        } else {
+            self.life_mut(tail).newer = slot;
+        }
+        self.queues[usize::from(which)].tail = slot;
+    }
+
+    fn dequeue(&mut self, slot: Slot) {
+        let life = self.life(slot);
+        let (which, older, newer) = (usize::from(life.queue), life.older, life.newer);
+        if older == NOWHERE {
+            self.queues[which].head = newer;
+        } else {
+            self.life_mut(older).newer = newer;
+        }
+        if newer == NOWHERE {
+            self.queues[which].tail = older;
+        } else {
+            self.life_mut(newer).older = older;
+        }
+    }
+}

@@ -21,10 +21,6 @@ use crate::model::transition::SeenBy;
 #[derive(Serialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[schemars(title = "A record of tcptrace -o json")]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "made for one line and dropped: a box would be an allocation a line"
-)]
 pub enum Record<'a> {
     /// A state change.
     Transition(Transition<'a>),

@@ -1,0 +1,242 @@
+//! One life as the table keeps it: compact, with what is rare in boxes.
+
+use super::cause::Held;
+use super::ends::Ends;
+use super::stays::{Known, Stay, Stays};
+use super::table::{NOWHERE, Slot};
+use crate::model::cookie::Cookie;
+use crate::model::event::ResetReason;
+use crate::model::life::{ClosedBy, ConnectionId, Ending, FirstSeen, OpenedBy, Subject};
+use crate::model::owner::{Owner, Task};
+use crate::model::socket::{Counters, Protocol, SocketFacts, SocketId, SocketRef};
+use crate::model::state::TcpState;
+use crate::model::time::Mono;
+
+/// What a life is to us.
+#[derive(Clone, Debug)]
+pub(crate) enum Phase {
+    /// A socket that still has events to come.
+    Open,
+    /// The kernel closed it; why is settled when a neighbouring event comes, or a little later.
+    Held(Box<Held>),
+    /// A timewait socket: no events, its end is found otherwise.
+    Mini(Box<Mini>),
+    /// CLOSED; only its report waits, for the last close of its fd.
+    Over,
+}
+
+/// A timewait socket (`inet_timewait_sock`), in TIME_WAIT or as an orphan in FIN_WAIT_2.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mini {
+    /// When the kernel's rule ends it; `None` when the rule says nothing.
+    pub(crate) expires: Option<Mono>,
+    /// Granularity of the timer wheel at that distance, nanoseconds.
+    pub(crate) slack_ns: u64,
+    /// When a dump last showed it.
+    pub(crate) confirmed: Option<Mono>,
+    /// The kernel may never have made it (TCPTimeWaitOverflow).
+    pub(crate) overflowed: bool,
+    /// It may be TIME_WAIT as well as an orphan FIN_WAIT_2: the attach path has no flags.
+    pub(crate) either: bool,
+    /// The peer, on this host, sent it a RST.
+    pub(crate) peer_reset: Option<Mono>,
+}
+
+/// What only lives that move have.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rare {
+    pub(crate) counters: Option<Counters>,
+    pub(crate) last_seen: Option<Task>,
+    /// The last RST that we sent on it, with its moment.
+    pub(crate) reset_sent: Option<(Mono, Option<ResetReason>)>,
+    pub(crate) reset_received: bool,
+    /// It was an orphan when it entered FIN_WAIT_2 and its timer was to make it a timewait socket at once.
+    pub(crate) short_orphan: bool,
+    /// When the rule ends its full-socket FIN_WAIT_2 and the timewait socket after it.
+    pub(crate) expires: Option<Mono>,
+    /// How it ended, while its report waits.
+    pub(crate) ending: Option<Ending>,
+    /// When it ended, and how that is known.
+    pub(crate) ended: Option<(Mono, Known)>,
+    /// Its socket was still attached to an fd when it ended, and the report waits for that until then.
+    pub(crate) fd_wait: Option<Mono>,
+    pub(crate) fd_held_ns: Option<u64>,
+}
+
+/// One connection. `id` 0 is a vacant place.
+#[derive(Clone, Debug)]
+pub(crate) struct Life {
+    pub(crate) id: u64,
+    pub(crate) cookie: u64,
+    pub(crate) address: u64,
+    cgroup: u64,
+    inode: u64,
+    pub(crate) stays: Stays,
+    pub(crate) phase: Phase,
+    pub(crate) rare: Option<Box<Rare>>,
+    pub(crate) ends: Ends,
+    pub(crate) netns: u32,
+    uid: u32,
+    pub(crate) older: Slot,
+    pub(crate) newer: Slot,
+    pub(crate) twin: Slot,
+    /// The loss after which nothing has confirmed it: older than the engine's means doubtful.
+    pub(crate) generation: u32,
+    pub(crate) handshake_rtt_us: u32,
+    pub(crate) owner: Option<Owner>,
+    pub(crate) protocol: Protocol,
+    pub(crate) opened_by: OpenedBy,
+    pub(crate) closed_by: Option<ClosedBy>,
+    pub(crate) first_seen: FirstSeen,
+    pub(crate) queue: u8,
+    pub(crate) in_ends: bool,
+    pub(crate) keyed_by_address: bool,
+    pub(crate) orphaned: bool,
+    pub(crate) fastopen: bool,
+    /// Our own; never reported.
+    pub(crate) hidden: bool,
+    /// Its lifecycle is out already.
+    pub(crate) reported: bool,
+}
+
+const NO_UID: u32 = u32::MAX;
+
+impl Life {
+    pub(crate) fn vacant() -> Self {
+        Self {
+            id: 0,
+            cookie: 0,
+            address: 0,
+            cgroup: 0,
+            inode: 0,
+            stays: Stays::new(Stay { state: TcpState::Closed, known: Known::Unknown, entered: Mono(0) }),
+            phase: Phase::Open,
+            rare: None,
+            ends: Ends::default(),
+            netns: 0,
+            uid: NO_UID,
+            older: NOWHERE,
+            newer: NOWHERE,
+            twin: NOWHERE,
+            generation: 0,
+            handshake_rtt_us: 0,
+            owner: None,
+            protocol: Protocol::Tcp,
+            opened_by: OpenedBy::Unknown,
+            closed_by: None,
+            first_seen: FirstSeen::Event,
+            queue: 0,
+            in_ends: false,
+            keyed_by_address: false,
+            orphaned: false,
+            fastopen: false,
+            hidden: false,
+            reported: false,
+        }
+    }
+
+    pub(crate) fn new(id: u64, socket: &SocketId, first_seen: FirstSeen, stay: Stay) -> Self {
+        let mut life = Self {
+            id,
+            cookie: socket.socket.cookie.map_or(0, |cookie| cookie.0.get()),
+            address: socket.socket.address,
+            ends: Ends::pack(&socket.endpoints),
+            netns: socket.netns.unwrap_or(0),
+            protocol: socket.protocol,
+            keyed_by_address: socket.protocol == Protocol::Mptcp,
+            first_seen,
+            stays: Stays::new(stay),
+            ..Self::vacant()
+        };
+        life.closed_by = closed_by(stay.state);
+        life.learn(socket);
+        life
+    }
+
+    pub(crate) fn state(&self) -> TcpState {
+        self.stays.last().state
+    }
+
+    pub(crate) fn netns(&self) -> Option<u32> {
+        (self.netns != 0).then_some(self.netns)
+    }
+
+    pub(crate) fn mini(&self) -> Option<&Mini> {
+        if let Phase::Mini(mini) = &self.phase { Some(mini) } else { None }
+    }
+
+    pub(crate) fn mini_mut(&mut self) -> Option<&mut Mini> {
+        if let Phase::Mini(mini) = &mut self.phase { Some(mini) } else { None }
+    }
+
+    pub(crate) fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// Takes the belongings that `socket` knows. Ends and namespace are the business of the table and the engine.
+    pub(crate) fn learn(&mut self, socket: &SocketId) {
+        if let Some(uid) = socket.uid {
+            self.uid = uid;
+        }
+        if let Some(cgroup) = socket.cgroup {
+            self.cgroup = cgroup;
+        }
+        if let Some(inode) = socket.inode {
+            self.inode = inode;
+        }
+        if self.address == 0 {
+            self.address = socket.socket.address;
+        }
+    }
+
+    pub(crate) fn socket(&self) -> SocketId {
+        SocketId {
+            socket: SocketRef { address: self.address, cookie: Cookie::new(self.cookie) },
+            protocol: self.protocol,
+            endpoints: self.ends.unpack(),
+            netns: self.netns(),
+            uid: (self.uid != NO_UID).then_some(self.uid),
+            cgroup: (self.cgroup != 0).then_some(self.cgroup),
+            inode: (self.inode != 0).then_some(self.inode),
+        }
+    }
+
+    pub(crate) fn subject(&self) -> Subject {
+        Subject { id: ConnectionId(self.id), socket: self.socket(), owner: self.owner }
+    }
+
+    /// Notes what the facts of an event tell of the rest of its life.
+    pub(crate) fn note(&mut self, facts: &SocketFacts) {
+        // The socket of an MPTCP subflow is not attached to a process even while the connection is.
+        self.orphaned |= facts.dead && !facts.subflow;
+        self.fastopen |= facts.fastopen;
+    }
+
+    /// Whether the time between the events of its SYN_RECV is no stay: the child of a listener is made when the handshake
+    /// is over, except with Fast Open (kernel-facts §8).
+    pub(crate) fn fictitious_syn_recv(&self) -> bool {
+        let stay = self.stays.last();
+        stay.state == TcpState::SynRecv
+            && stay.known == Known::Event
+            && self.opened_by == OpenedBy::Accept
+            && !self.fastopen
+    }
+
+    /// When the rule ends the state that it is in.
+    pub(crate) fn expires(&self) -> Option<Mono> {
+        match &self.phase {
+            Phase::Mini(mini) => mini.expires,
+            _ => self.rare.as_deref().and_then(|rare| rare.expires),
+        }
+    }
+}
+
+/// Who closed first, as far as the state alone tells.
+pub(crate) fn closed_by(state: TcpState) -> Option<ClosedBy> {
+    match state {
+        TcpState::FinWait1 | TcpState::FinWait2 => Some(ClosedBy::Local),
+        TcpState::CloseWait | TcpState::LastAck => Some(ClosedBy::Remote),
+        TcpState::Closing => Some(ClosedBy::Both),
+        _ => None,
+    }
+}
