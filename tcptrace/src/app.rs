@@ -3,6 +3,7 @@
 mod dumps;
 mod names;
 mod output;
+mod preflight;
 mod processes;
 mod spool;
 mod trace;
@@ -28,9 +29,10 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Failur
     match Plan::new(&args, &ThisHost)? {
         Plan::Trace(plan) => trace::run(&plan),
         Plan::Schema => print(|out| writeln!(out, "{:#}", json::schema()), false),
-        Plan::Preflight => Err(Failure::new(ExitCode::Runtime, "preflight is not there yet")),
-        Plan::Version { verbose: _ } => {
-            print(|out| writeln!(out, "tcptrace {}", env!("CARGO_PKG_VERSION")), false)
+        Plan::Preflight { json } => preflight::preflight(json, &mut io::stdout().lock()),
+        Plan::Version { verbose } => {
+            preflight::version(verbose, &mut io::stdout().lock())?;
+            Ok(ExitCode::Ok)
         }
     }
 }

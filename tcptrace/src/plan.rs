@@ -23,6 +23,7 @@ use crate::source::kernel::Attach;
 
 pub use lives::Lives;
 pub use output::{Color, Format, Output};
+pub use quantity::RING_BYTES;
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +33,10 @@ pub enum Plan {
     /// Print the JSON Schema.
     Schema,
     /// Say what this host allows.
-    Preflight,
+    Preflight {
+        /// One `finding` record a check, instead of text.
+        json: bool,
+    },
     /// Print the version.
     Version {
         /// And what this kernel offers.
@@ -114,8 +118,7 @@ impl Plan {
                 return Ok(Self::Schema);
             }
             Some(Command::Preflight) => {
-                conflict::refuse_flags(args, "preflight")?;
-                return Ok(Self::Preflight);
+                return Ok(Self::Preflight { json: conflict::refuse_all_but_json(args, "preflight")? });
             }
         };
         conflict::check(args)?;

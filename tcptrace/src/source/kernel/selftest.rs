@@ -17,11 +17,16 @@ impl Kernel {
     /// # Errors
     /// Nothing of it was seen within a second: the probe is deaf; or loopback does not work.
     pub async fn self_test(&mut self, mut each: impl FnMut(Event)) -> Result<(), AttachError> {
-        let port = connect_once().map_err(|error| {
-            AttachError::Failed(format!(
-                "the self-test could not open a loopback connection: {error}; is `lo` up here?"
-            ))
-        })?;
+        let port = match connect_once() {
+            Ok(port) => port,
+            Err(error) => {
+                self.notes.push(format!(
+                    "not proven that events flow: no loopback connection could be opened for the self-test ({error}); \
+                     `ip link set lo up` makes it possible"
+                ));
+                return Ok(());
+            }
+        };
         let (mut seen, mut over) = (false, false);
         let deadline = tokio::time::Instant::now() + Duration::from_secs(1);
         while !over && tokio::time::timeout_at(deadline, self.ready()).await.is_ok() {
