@@ -6,7 +6,7 @@ use aya_ebpf::helpers::generated::bpf_get_current_task;
 use aya_ebpf::helpers::{bpf_ktime_get_ns, bpf_probe_read_kernel};
 use aya_ebpf::macros::tracepoint;
 use aya_ebpf::programs::TracePointContext;
-use tcptrace_ebpf::wire::{ABSENT, Accepted, AcceptedBy, kind};
+use tcptrace_ebpf::wire::{ABSENT, Accepted, AcceptedBy, kind, lost};
 
 use super::config::{config, constant, layout, offsets};
 use super::memory;
@@ -37,7 +37,7 @@ pub fn accepted(ctx: TracePointContext) -> u32 {
     }
     // SAFETY: no arguments.
     let now = unsafe { bpf_ktime_get_ns() };
-    ring::send(now, |room: *mut Accepted| {
+    ring::send(now, lost::HINTS, |room: *mut Accepted| {
         // SAFETY: a reserved record of this type.
         unsafe {
             room.write(Accepted { kind: kind::ACCEPTED, pad: [0; 3], pid, at_ns: now, sk, cookie, comm })

@@ -4,7 +4,7 @@ use aya_ebpf::EbpfContext;
 use aya_ebpf::helpers::{bpf_ktime_get_ns, bpf_probe_read_kernel};
 use aya_ebpf::macros::{btf_tracepoint, tracepoint};
 use aya_ebpf::programs::{BtfTracePointContext, TracePointContext};
-use tcptrace_ebpf::wire::{Memory, StateChange, flag, how, kind, memory};
+use tcptrace_ebpf::wire::{Memory, StateChange, flag, how, kind, lost, memory};
 
 use super::config::{config, constant, layout, offsets};
 use super::filter::{self, Facts};
@@ -79,7 +79,7 @@ pub fn state_change_btf(ctx: BtfTracePointContext) -> i32 {
             _ => task::current_comm(),
         };
         let sent = Change { now, sock, tcp, from, to, protocol, error, locked, actor, facts: &facts };
-        ring::send(now, |room| sent.write(room, remembered.as_deref(), &actor_comm));
+        ring::send(now, lost::RING, |room| sent.write(room, remembered.as_deref(), &actor_comm));
     }
     if let Some(remembered) = remembered {
         remember(remembered, from, to, now);
@@ -360,7 +360,7 @@ pub fn state_change_classic(ctx: TracePointContext) -> u32 {
             owner_comm: [0; 16],
         };
         let remembered = remembered.as_deref().unwrap_or(&known);
-        ring::send(now, |room: *mut StateChange| {
+        ring::send(now, lost::RING, |room: *mut StateChange| {
             // SAFETY: a reserved record of this type; every field is written.
             unsafe {
                 put(&raw mut (*room).laddr, local);

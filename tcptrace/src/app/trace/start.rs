@@ -36,7 +36,12 @@ impl<'a> Run<'a> {
         let lives = matches!(plan.kind, Kind::Lives(_));
         let options = Options {
             attach: plan.attach,
-            want: Want { resets: true, destroyed: lives, follow_forks: plan.follow_forks },
+            want: Want {
+                resets: true,
+                destroyed: lives,
+                follow_forks: plan.follow_forks,
+                diagnostics: plan.verbose > 1,
+            },
             mptcp: plan.mptcp,
             ring_bytes: plan.ring_bytes,
             measure: plan.verbose > 0,
@@ -80,7 +85,7 @@ impl<'a> Run<'a> {
             }
         };
         let polled = Instant::now();
-        Ok(Self { plan, kernel, desk, spool, dumps, processes, began, polled, int, term })
+        Ok(Self { plan, kernel, desk, spool, dumps, processes, lost_hints: 0, began, polled, int, term })
     }
 }
 

@@ -11,9 +11,13 @@ use super::btf::Btf;
 use super::cost::Meter;
 use super::drain::Ring;
 use super::error::{AttachError, short};
+use super::log::Log;
 use super::reasons::Reasons;
 use super::scope::Scope;
 use super::{Kernel, Path, WAKE, layout, offsets, pids};
+
+/// The smallest ring buffer: one page of the largest that Linux uses.
+const LEAST_RING: u32 = 1 << 16;
 
 /// The user's choice of attach path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +40,8 @@ pub struct Want {
     pub destroyed: bool,
     /// Children of the watched pids.
     pub follow_forks: bool,
+    /// The kernel half's own diagnostics, on stderr.
+    pub diagnostics: bool,
 }
 
 /// How to start.
@@ -118,6 +124,9 @@ impl Kernel {
         kernel
             .attach_btf("state_change_btf", main, &types)
             .map_err(|error| AttachError::of("attaching to sock:inet_sock_set_state", &error))?;
+        if options.want.diagnostics {
+            kernel.attach_optional("diagnose", "inet_sock_set_state", &types);
+        }
         kernel.adopt(&types);
         Ok(kernel)
     }
@@ -173,9 +182,14 @@ impl Kernel {
             .override_global("LAYOUT", layout.as_slice(), true)
             .override_global("CONFIG", config.as_slice(), true)
             .map_max_entries("EVENTS", options.ring_bytes);
+        if !options.want.diagnostics {
+            // The diagnostics' own ring, at its smallest while nothing is written to it.
+            loader.map_max_entries("AYA_LOGS", LEAST_RING);
+        }
         let mut ebpf = loader
             .load(tcptrace_ebpf::OBJECT)
             .map_err(|error| AttachError::of("loading the eBPF object", &error))?;
+        let log = options.want.diagnostics.then(|| Log::start(&mut ebpf)).transpose()?;
         let ring: RingBuf<_> = take(&mut ebpf, "EVENTS")?;
         let lost: PerCpuArray<_, u64> = take(&mut ebpf, "LOST")?;
         // Programs find their maps by fd when they are loaded: a map that is taken must be kept, this one stays where it is.
@@ -201,6 +215,7 @@ impl Kernel {
             notes,
             attached: Vec::new(),
             cost: Meter::new(options.measure),
+            log,
             ebpf,
         })
     }
