@@ -9,5 +9,6 @@ pub mod netns;
 pub mod netstat;
 pub mod preflight;
 pub mod process_tree;
+pub mod processes;
 pub mod sock_diag;
 pub mod sysctl;

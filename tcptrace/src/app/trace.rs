@@ -9,7 +9,6 @@ use tokio::signal::unix::Signal;
 use tokio::time::{Instant, sleep_until};
 
 use super::dumps::{Answer, Dumps, Request};
-use super::processes::Processes;
 use super::spool::Spool;
 use crate::engine::Engine;
 use crate::engine::gate::Gate;
@@ -22,6 +21,7 @@ use crate::model::time::Mono;
 use crate::plan::{Format, Kind, Trace};
 use crate::sink::{Sink, notice};
 use crate::source::kernel::Kernel;
+use crate::source::processes::Processes;
 
 /// Losses, polls and the reader's presence are looked after so often.
 const TICK: Duration = Duration::from_millis(100);

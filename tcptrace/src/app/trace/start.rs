@@ -6,7 +6,6 @@ use tokio::time::Instant;
 use super::{Desk, Run, say};
 use crate::app::dumps::{Dumps, Owners};
 use crate::app::output;
-use crate::app::processes::Processes;
 use crate::app::spool::Spool;
 use crate::engine::gate::Gate;
 use crate::engine::{Config, Engine};
@@ -16,6 +15,7 @@ use crate::model::time::{ClockAnchor, Mono};
 use crate::plan::{Kind, Trace};
 use crate::source::kernel::{AttachError, Kernel, Options, Path, Scope, Want};
 use crate::source::process_tree::ProcessTree;
+use crate::source::processes::Processes;
 
 impl<'a> Run<'a> {
     /// On return events are being collected, and the user has been told so.
