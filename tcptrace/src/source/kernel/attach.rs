@@ -1,6 +1,7 @@
 //! Loading and attaching.
 
 use std::borrow::Cow;
+use std::thread;
 
 use aya::maps::{HashMap, PerCpuArray, RingBuf};
 use aya::programs::{BtfTracePoint, Program, ProgramError, TracePoint};
@@ -90,6 +91,8 @@ impl Kernel {
     }
 
     fn btf(options: &Options, btf: &Btf) -> Result<Self, AttachError> {
+        // The loader wants it in its own form; parsing takes as long as loading, so it goes on meanwhile.
+        let types = thread::spawn(aya::Btf::from_sys_fs);
         let resolved = offsets::resolve(btf);
         if let Some(name) = resolved.fatal() {
             return Err(AttachError::Unsuitable(format!("this kernel's BTF has no `{name}`")));
@@ -101,9 +104,12 @@ impl Kernel {
         for (name, loses) in &resolved.missing {
             kernel.notes.push(format!("this kernel's BTF has no `{name}`: {loses} unknown"));
         }
-        let types = aya::Btf::from_sys_fs().map_err(|error| {
-            AttachError::Unsuitable(format!("cannot read the kernel's BTF: {}", short(&error)))
-        })?;
+        let types = types
+            .join()
+            .map_err(|_| AttachError::Failed("reading the kernel's BTF panicked".into()))?
+            .map_err(|error| {
+                AttachError::Unsuitable(format!("cannot read the kernel's BTF: {}", short(&error)))
+            })?;
         let main = if options.deaf { "tcp_destroy_sock" } else { "inet_sock_set_state" };
         // Accept and the neighbours first: an event of the main program then never lacks them.
         kernel.attach_accept(accept_ret);
@@ -182,6 +188,13 @@ impl Kernel {
             .override_global("LAYOUT", layout.as_slice(), true)
             .override_global("CONFIG", config.as_slice(), true)
             .map_max_entries("EVENTS", options.ring_bytes);
+        // Memory for what this run does not use.
+        if path == Path::Btf {
+            loader.map_max_entries("MEMORY_BY_ADDRESS", 1);
+        }
+        if options.scope.pids.is_empty() {
+            loader.map_max_entries("ACCEPTED", 1);
+        }
         if !options.want.diagnostics {
             // The diagnostics' own ring, at its smallest while nothing is written to it.
             loader.map_max_entries("AYA_LOGS", LEAST_RING);
