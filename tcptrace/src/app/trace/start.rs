@@ -40,6 +40,7 @@ impl<'a> Run<'a> {
                 resets: true,
                 destroyed: lives,
                 follow_forks: plan.follow_forks,
+                timers: plan.exact,
                 diagnostics: plan.verbose > 1,
             },
             mptcp: plan.mptcp,
@@ -110,6 +111,7 @@ fn config(plan: &Trace, kernel: &Kernel, began: Mono) -> Config {
         cookies: kernel.path() == Path::Btf,
         resets: attached("reset_sent"),
         destroys: attached("destroyed"),
+        timers: attached("timer_expired"),
         complete_since: plan.filter.is_empty().then_some(began),
         ..Config::default()
     }
