@@ -7,5 +7,6 @@ pub mod kernel;
 pub mod netns;
 pub mod netstat;
 pub mod process_tree;
+pub mod replay;
 pub mod sock_diag;
 pub mod sysctl;
