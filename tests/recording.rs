@@ -67,18 +67,18 @@ fn state() -> impl Strategy<Value = TcpState> + Clone {
     prop::sample::select(TcpState::ALL.to_vec())
 }
 
-fn task() -> impl Strategy<Value = Task> + Clone {
+fn task() -> BoxedStrategy<Task> {
     let comm = prop_oneof![
         "[ -~]{0,15}".prop_map(|name| Comm::from(name.as_str())),
         "\\PC{0,5}".prop_map(|name| Comm::from(name.as_str())),
         any::<[u8; 16]>().prop_map(Comm),
     ];
-    (small(), comm).prop_map(|(pid, comm)| Task { pid, comm })
+    (small(), comm).prop_map(|(pid, comm)| Task { pid, comm }).boxed()
 }
 
-fn owner() -> impl Strategy<Value = Owner> + Clone {
+fn owner() -> BoxedStrategy<Owner> {
     let how = (1..=6_u8).prop_map(|number| OwnerHow::from_wire(number).unwrap());
-    (task(), how).prop_map(|(task, how)| Owner { task, how })
+    (task(), how).prop_map(|(task, how)| Owner { task, how }).boxed()
 }
 
 fn socket() -> impl Strategy<Value = SocketRef> + Clone {
@@ -93,53 +93,58 @@ fn address() -> impl Strategy<Value = IpAddr> + Clone {
     ]
 }
 
-fn id() -> impl Strategy<Value = SocketId> + Clone {
+fn id() -> BoxedStrategy<SocketId> {
     let protocol = prop_oneof![Just(Protocol::Tcp), Just(Protocol::Mptcp)];
     let ends = (address(), any::<u16>(), address(), any::<u16>());
     let rest = (option::of(small()), option::of(small()), option::of(number()), option::of(number()));
-    (socket(), protocol, ends, rest).prop_map(|(socket, protocol, ends, (netns, uid, cgroup, inode))| {
-        let (laddr, lport, raddr, rport) = ends;
-        let endpoints = Endpoints::new((laddr, lport), (raddr, rport));
-        SocketId { socket, protocol, endpoints, netns, uid, cgroup, inode }
-    })
+    (socket(), protocol, ends, rest)
+        .prop_map(|(socket, protocol, ends, (netns, uid, cgroup, inode))| {
+            let (laddr, lport, raddr, rport) = ends;
+            let endpoints = Endpoints::new((laddr, lport), (raddr, rport));
+            SocketId { socket, protocol, endpoints, netns, uid, cgroup, inode }
+        })
+        .boxed()
 }
 
-fn facts() -> impl Strategy<Value = SocketFacts> + Clone {
+fn facts() -> BoxedStrategy<SocketFacts> {
     let numbers = (any::<u16>(), any::<u16>(), any::<u8>(), any::<i32>(), any::<u8>(), small());
-    (any::<[bool; 9]>(), prop_oneof![Just((0, 0, 0, 0, 0, 0)), numbers]).prop_map(|(flags, numbers)| {
-        let [dead, done, linger_zero, attached, locked, subflow, fastopen, user_timeout, keepalive] = flags;
-        let (error, error_soft, shutdown, linger2, unanswered, unacked) = numbers;
-        SocketFacts {
-            error,
-            error_soft,
-            shutdown,
-            dead,
-            done,
-            linger_zero,
-            attached,
-            locked,
-            linger2,
-            subflow,
-            fastopen,
-            unanswered,
-            user_timeout,
-            unacked,
-            keepalive,
-        }
-    })
+    (any::<[bool; 9]>(), prop_oneof![Just((0, 0, 0, 0, 0, 0)), numbers])
+        .prop_map(|(flags, numbers)| {
+            let [dead, done, linger_zero, attached, locked, subflow, fastopen, user_timeout, keepalive] =
+                flags;
+            let (error, error_soft, shutdown, linger2, unanswered, unacked) = numbers;
+            SocketFacts {
+                error,
+                error_soft,
+                shutdown,
+                dead,
+                done,
+                linger_zero,
+                attached,
+                locked,
+                linger2,
+                subflow,
+                fastopen,
+                unanswered,
+                user_timeout,
+                unacked,
+                keepalive,
+            }
+        })
+        .boxed()
 }
 
-fn counters() -> impl Strategy<Value = Counters> + Clone {
-    (number(), number(), small(), small(), small(), small()).prop_map(
-        |(bytes_sent, bytes_received, segments_out, segments_in, retransmits, srtt_us)| Counters {
+fn counters() -> BoxedStrategy<Counters> {
+    (number(), number(), small(), small(), small(), small())
+        .prop_map(|(bytes_sent, bytes_received, segments_out, segments_in, retransmits, srtt_us)| Counters {
             bytes_sent,
             bytes_received,
             segments_out,
             segments_in,
             retransmits,
             srtt_us,
-        },
-    )
+        })
+        .boxed()
 }
 
 fn change() -> impl Strategy<Value = Event> + Clone {
@@ -206,22 +211,33 @@ fn snapshot() -> impl Strategy<Value = Event> + Clone {
     )
 }
 
-fn event() -> impl Strategy<Value = Event> + Clone {
+fn event() -> BoxedStrategy<Event> {
     let place = prop::sample::select(vec![LossPlace::RingBuffer, LossPlace::Map, LossPlace::Table]);
     prop_oneof![
-        change(),
-        (mono(), socket(), task())
-            .prop_map(|(at, socket, task)| Event::Accepted(Accepted { at, socket, task })),
-        neighbour(),
-        snapshot(),
-        (mono(), mono(), small(), small())
-            .prop_map(|(began, at, netns, states)| Event::SnapshotDone { began, at, netns, states }),
-        (mono(), small(), number())
-            .prop_map(|(at, netns, count)| Event::TimeWaitOverflow { at, netns, count }),
+        change().boxed(),
+        (mono(), socket(), task()).prop_map(|(at, socket, task)| Event::Accepted(Accepted {
+            at,
+            socket,
+            task
+        })),
+        neighbour().boxed(),
+        snapshot().boxed(),
+        (mono(), mono(), small(), small()).prop_map(|(began, at, netns, states)| Event::SnapshotDone {
+            began,
+            at,
+            netns,
+            states
+        }),
+        (mono(), small(), number()).prop_map(|(at, netns, count)| Event::TimeWaitOverflow {
+            at,
+            netns,
+            count
+        }),
         (small(), small()).prop_map(|(netns, seconds)| Event::FinTimeout { netns, seconds }),
         (mono(), number(), place).prop_map(|(at, count, place)| Event::Lost { at, count, place }),
         mono().prop_map(Event::Tick),
     ]
+    .boxed()
 }
 
 /// The recording of `events`, and where its frames end.

@@ -11,6 +11,9 @@ use crate::model::owner::{Owner, Task};
 use crate::model::snapshot::{Age, SocketSnapshot, Timer};
 use crate::model::socket::{Counters, Protocol, SocketFacts, SocketId, SocketRef};
 
+/// The footer's keys that no event has.
+const FOOTER: &[u8] = br#","events":0,"changes":0,"lost":0,"duration_ns":0,"complete":false"#;
+
 /// Appends the line of `event`.
 pub(super) fn encode(out: &mut Vec<u8>, event: &Event) {
     match event {
@@ -76,6 +79,7 @@ pub(super) fn fields(out: &mut Vec<u8>) {
             key::Kind::Flag => b"false",
         });
     }
+    out.extend_from_slice(FOOTER);
     out.extend_from_slice(b"}\n");
 }
 
