@@ -233,6 +233,7 @@ fn event() -> BoxedStrategy<Event> {
             netns,
             count
         }),
+        small().prop_map(|child| Event::Forked { child }),
         (small(), small()).prop_map(|(netns, seconds)| Event::FinTimeout { netns, seconds }),
         (mono(), number(), place).prop_map(|(at, count, place)| Event::Lost { at, count, place }),
         mono().prop_map(Event::Tick),

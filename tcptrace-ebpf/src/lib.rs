@@ -16,3 +16,7 @@ pub static OBJECT: &[u8] = {
     static ALIGNED: &Aligned<[u8]> = &Aligned(*include_bytes!("../prebuilt/tcptrace.bpf.o"));
     &ALIGNED.0
 };
+
+/// What compiled [`OBJECT`]: lines of `name: version`.
+#[cfg(not(target_arch = "bpf"))]
+pub static TOOLCHAIN: &str = include_str!("../prebuilt/TOOLCHAIN");

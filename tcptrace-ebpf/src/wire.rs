@@ -222,6 +222,7 @@ pub mod kind {
     pub const STATE_CHANGE: u8 = 1;
     pub const ACCEPTED: u8 = 2;
     pub const NEIGHBOUR: u8 = 3;
+    pub const FORKED: u8 = 4;
 }
 
 /// Bits of [`StateChange::flags`].
@@ -340,6 +341,15 @@ pub struct Neighbour {
     pub at_ns: u64,
     pub sk: u64,
     pub cookie: u64,
+}
+
+/// A watched process has a child.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Forked {
+    pub kind: u8,
+    pub pad: [u8; 3],
+    pub child: u32,
 }
 
 /// A socket in a process's fd table, as the iterator over all open files writes it.
@@ -507,6 +517,7 @@ plain!(StateChange {
 });
 plain!(Accepted { kind, pad, pid, at_ns, sk, cookie, comm });
 plain!(Neighbour { kind, what, value, pad, at_ns, sk, cookie });
+plain!(Forked { kind, pad, child });
 plain!(Held { cookie, inode, pid, fd, comm });
 
 /// One record of the ring buffer.
@@ -515,6 +526,7 @@ pub enum Record {
     StateChange(StateChange),
     Accepted(Accepted),
     Neighbour(Neighbour),
+    Forked(Forked),
 }
 
 impl Record {
@@ -525,6 +537,7 @@ impl Record {
             kind::STATE_CHANGE => StateChange::decode(bytes).map(Self::StateChange),
             kind::ACCEPTED => Accepted::decode(bytes).map(Self::Accepted),
             kind::NEIGHBOUR => Neighbour::decode(bytes).map(Self::Neighbour),
+            kind::FORKED => Forked::decode(bytes).map(Self::Forked),
             _ => None,
         }
     }
@@ -537,4 +550,5 @@ const _: () = assert!(size_of::<AcceptedBy>() == 32);
 const _: () = assert!(size_of::<StateChange>() == 192);
 const _: () = assert!(size_of::<Accepted>() == 48);
 const _: () = assert!(size_of::<Neighbour>() == 32);
+const _: () = assert!(size_of::<Forked>() == 8);
 const _: () = assert!(size_of::<Held>() == 40);

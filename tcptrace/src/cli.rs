@@ -59,6 +59,9 @@ pub enum Command {
     #[command(help_template = help::BARE, override_usage = "tcptrace schema")]
     Schema,
     /// Say what this host allows: permissions, kernel, BTF, tracepoints, and what to do about it
-    #[command(help_template = help::BARE, override_usage = "tcptrace preflight")]
+    ///
+    /// Ends with 0 when tcptrace works here, 77 when rights are missing, 78 when the kernel cannot do it. With -o json each check
+    /// is a record of type `finding`.
+    #[command(help_template = help::BARE, override_usage = "tcptrace preflight [-o json]")]
     Preflight,
 }

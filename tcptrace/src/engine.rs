@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use crate::model::endpoints::Endpoints;
 use crate::model::event::{Event, LossPlace};
 use crate::model::evidence::Span;
-use crate::model::life::{ConnectionId, FirstSeen, Lifecycle, OpenedBy};
+use crate::model::life::{ConnectionId, FirstSeen, Lifecycle, OpenedBy, Subject};
 use crate::model::owner::Task;
 use crate::model::socket::{Protocol, SocketId, SocketRef};
 use crate::model::time::Mono;
@@ -20,9 +20,12 @@ pub mod filter;
 pub mod gate;
 pub mod update;
 
+mod absent;
 mod agenda;
+mod birth;
 mod cause;
 mod change;
+mod close;
 mod dump;
 mod ending;
 mod ends;
@@ -33,11 +36,13 @@ mod mini;
 mod neighbour;
 mod owner;
 mod peer;
+mod report;
 mod stays;
 mod table;
 mod timewait;
 
 use agenda::Agenda;
+pub use dump::ALL_STATES;
 use graves::Graves;
 use loss::Loss;
 use table::{Slot, Table};
@@ -68,6 +73,8 @@ pub struct Config {
     pub resets: bool,
     /// `tcp_destroy_sock` is traced: a report may wait for it.
     pub destroys: bool,
+    /// The timers of timewait sockets are traced (`--exact`): their ends come as events, the rule waits for them.
+    pub timers: bool,
     /// Since when every state change of every socket has reached us, where that is so: a socket without an event since
     /// then has been in its state at least as long. `None` where the kernel half filters.
     pub complete_since: Option<Mono>,
@@ -85,6 +92,7 @@ impl Default for Config {
             cookies: true,
             resets: true,
             destroys: true,
+            timers: false,
             complete_since: None,
         }
     }
@@ -207,6 +215,8 @@ impl Engine {
             Event::FinTimeout { netns, seconds } => {
                 self.netns.entry(*netns).or_default().fin_timeout_s = Some(*seconds);
             }
+            // Which processes count is the filter's business.
+            Event::Forked { .. } => {}
             Event::Lost { at, count, place } => self.lose(*at, *count, *place, out),
             Event::Tick(at) => {
                 self.pass(*at, out);
@@ -244,7 +254,7 @@ impl Engine {
     pub fn open_questions(&self) -> impl Iterator<Item = Question> + '_ {
         self.netns.iter().filter_map(|(netns, known)| {
             let states = if known.lives > 0 && known.repaired != self.loss.generation {
-                dump::ALL_STATES
+                ALL_STATES
             } else if known.minis > 0 {
                 dump::MINI_STATES
             } else {
@@ -252,6 +262,19 @@ impl Engine {
             };
             Some(Question { netns: (*netns != 0).then_some(*netns), states })
         })
+    }
+
+    /// When something is due by itself: a [`Event::Tick`] is wanted then.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Mono> {
+        self.agenda.next()
+    }
+
+    /// The connection that is this socket's now, if it is known and shown.
+    #[must_use]
+    pub fn subject(&self, socket: &SocketRef) -> Option<Subject> {
+        let life = self.table.life(self.table.find(socket)?);
+        (!life.hidden).then(|| life.subject())
     }
 
     /// Connections known in this run, our own not counted.

@@ -10,6 +10,7 @@
 //! | 1 | [`model`] | the words |
 //! | 0 | `tcptrace_ebpf` | the kernel half, its wire format |
 
+pub mod app;
 pub mod cli;
 pub mod engine;
 pub mod failure;

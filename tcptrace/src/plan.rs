@@ -19,9 +19,11 @@ use crate::engine::gate::Show;
 use crate::failure::Failure;
 use crate::model::state::TcpState;
 use crate::source::host::Host;
+use crate::source::kernel::Attach;
 
 pub use lives::Lives;
 pub use output::{Color, Format, Output};
+pub use quantity::RING_BYTES;
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +33,10 @@ pub enum Plan {
     /// Print the JSON Schema.
     Schema,
     /// Say what this host allows.
-    Preflight,
+    Preflight {
+        /// One `finding` record a check, instead of text.
+        json: bool,
+    },
     /// Print the version.
     Version {
         /// And what this kernel offers.
@@ -95,18 +100,6 @@ pub enum Kind {
     Lives(Lives),
 }
 
-/// How to attach to the kernel.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Attach {
-    /// BTF where the kernel has it, else classic.
-    #[default]
-    Auto,
-    /// BTF tracepoints.
-    Btf,
-    /// The classic tracepoint.
-    Classic,
-}
-
 impl Plan {
     /// Judges `args` on `host`.
     ///
@@ -125,8 +118,7 @@ impl Plan {
                 return Ok(Self::Schema);
             }
             Some(Command::Preflight) => {
-                conflict::refuse_flags(args, "preflight")?;
-                return Ok(Self::Preflight);
+                return Ok(Self::Preflight { json: conflict::refuse_all_but_json(args, "preflight")? });
             }
         };
         conflict::check(args)?;

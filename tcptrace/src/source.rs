@@ -1,11 +1,13 @@
 //! Floor 3: where events come from.
 
+pub mod capabilities;
 pub mod cgroup;
 pub mod fd_table;
 pub mod host;
 pub mod kernel;
 pub mod netns;
 pub mod netstat;
+pub mod preflight;
 pub mod process_tree;
 pub mod replay;
 pub mod sock_diag;

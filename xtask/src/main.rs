@@ -1,7 +1,10 @@
 //! The tasks of the tcptrace workspace: `cargo xtask <TASK>`, one file a task.
 #![expect(clippy::print_stdout, reason = "a task talks to the developer who started it")]
 
+mod bench;
+mod contender;
 mod ebpf;
+mod load;
 mod run;
 mod tally;
 mod test;
@@ -28,12 +31,19 @@ enum Task {
     Run(run::Args),
     /// Check and test everything that can run here, cheap first; with CI=true nothing may be skipped.
     Test(test::Args),
+    /// Measure what tcptrace costs and loses beside its peers, under the same load (root).
+    Bench(bench::Args),
+    /// The load of `bench`, in the network namespace of this process.
+    #[command(hide = true)]
+    Load(load::Args),
 }
 
 fn main() -> ExitCode {
     let done = match Args::parse().task {
         Task::Ebpf(args) => ebpf::run(&args),
         Task::Test(args) => test::run(&args),
+        Task::Bench(args) => bench::run(&args),
+        Task::Load(args) => load::run(&args),
         Task::Run(args) => run::run(&args).map(|never| match never {}),
     };
     match done {
@@ -42,5 +52,17 @@ fn main() -> ExitCode {
             println!("xtask: {error:#}");
             ExitCode::FAILURE
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::Args;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
     }
 }

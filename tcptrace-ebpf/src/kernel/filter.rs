@@ -40,7 +40,6 @@ pub(super) fn passes(facts: &Facts, remembered: Option<&Memory>) -> bool {
     if constant!(config(), by_pid) != 0
         && let Some(remembered) = remembered
         && remembered.flags & memory::WATCHED == 0
-        && remembered.owner_pid != constant!(config(), own_pid)
     {
         return false;
     }

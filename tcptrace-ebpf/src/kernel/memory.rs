@@ -46,6 +46,10 @@ static MEMORY_BY_ADDRESS: LruHashMap<u64, Memory> = LruHashMap::with_max_entries
 #[map]
 pub(super) static ACCEPTED: LruHashMap<u64, AcceptedBy> = LruHashMap::with_max_entries(16_384, 0);
 
+/// Classic path with `--pid`: local ports on which its processes listen.
+#[map]
+static WATCHED_PORTS: LruHashMap<u16, u8> = LruHashMap::with_max_entries(1_024, 0);
+
 /// The pids of `--pid`.
 #[map]
 pub(super) static PIDS: HashMap<u32, u8> = HashMap::with_max_entries(4_096, 0);
@@ -92,17 +96,31 @@ pub(super) fn forget(address: u64) {
     let _ = MEMORY_BY_ADDRESS.remove(&address);
 }
 
-/// Who accepted this socket since its last event; asked once.
+/// Who accepted the socket at this address since its last event; asked once.
 #[inline(always)]
-pub(super) fn accepter(sock: Sock) -> Option<AcceptedBy> {
+pub(super) fn accepter(address: u64) -> Option<AcceptedBy> {
     if constant!(config(), by_pid) == 0 {
         return None;
     }
-    let address = sock.pointer() as u64;
     // SAFETY: copied at once.
     let by = *unsafe { ACCEPTED.get(&address) }?;
     let _ = ACCEPTED.remove(&address);
-    (by.cookie == sock.cookie()).then_some(by)
+    Some(by)
+}
+
+/// On the classic path a child has no listener's storage: notes that a watched process listens on `port`.
+#[inline(always)]
+pub(super) fn watch_port(port: u16) {
+    if constant!(config(), by_pid) != 0 && port != 0 {
+        let _ = WATCHED_PORTS.insert(&port, &1, 0);
+    }
+}
+
+/// Whether a child on `port` may belong to a watched process. User space learns at accept() whether it does.
+#[inline(always)]
+pub(super) fn is_watched_port(port: u16) -> bool {
+    // SAFETY: the value is only tested for presence.
+    constant!(config(), by_pid) != 0 && unsafe { WATCHED_PORTS.get(&port) }.is_some()
 }
 
 /// Whether `--pid` names it; true without `--pid`.
@@ -115,8 +133,8 @@ pub(super) fn is_wanted(pid: u32) -> bool {
 /// Records a claim of ownership.
 #[inline(always)]
 pub(super) fn claim(memory: &mut Memory, pid: u32, comm: &[u8; 16], claim: u8) {
-    // What a listener's storage handed down is not the child's own doing.
-    let inherited = memory.owner_how == how::LISTENER;
+    // What a listener handed down is not the child's own doing.
+    let inherited = memory.owner_how == how::LISTENER || memory.owner_pid == 0;
     memory.owner_pid = pid;
     memory.owner_how = claim;
     memory.owner_comm = *comm;

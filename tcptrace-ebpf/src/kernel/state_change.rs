@@ -71,8 +71,7 @@ pub fn state_change_btf(ctx: BtfTracePointContext) -> i32 {
         uid: Some(sock.uid()),
         netns: Some(sock.netns()),
     };
-    let own = constant!(config(), own_pid);
-    let ours = actor == own && own != 0;
+    let ours = is_ours(actor, remembered.as_deref());
     if ours || filter::passes(&facts, remembered.as_deref()) {
         let actor_comm = match remembered.as_deref() {
             _ if actor == 0 => [0; 16],
@@ -112,7 +111,9 @@ fn own(remembered: &mut Memory, sock: Sock, from: u8, to: u8, actor: u32) {
         }
         (SYN_RECV, ESTABLISHED) => {}
         _ if remembered.owner_how == how::LISTENER || remembered.owner_pid == 0 => {
-            if let Some(by) = memories::accepter(sock) {
+            if let Some(by) = memories::accepter(sock.pointer() as u64)
+                && by.cookie == sock.cookie()
+            {
                 claim(remembered, by.pid, &by.comm, how::ACCEPT);
             } else if actor != 0 {
                 claim(remembered, actor, &task::current_comm(), how::CLOSE);
@@ -123,6 +124,13 @@ fn own(remembered: &mut Memory, sock: Sock, from: u8, to: u8, actor: u32) {
         }
         _ => {}
     }
+}
+
+/// A socket of tcptrace itself: its self-test passes every filter.
+#[inline(always)]
+fn is_ours(actor: u32, remembered: Option<&Memory>) -> bool {
+    let own = constant!(config(), own_pid);
+    own != 0 && (actor == own || remembered.is_some_and(|remembered| remembered.owner_pid == own))
 }
 
 /// Starts the clock of the state that is entered; a self-transition leaves it running.
@@ -312,8 +320,20 @@ pub fn state_change_classic(ctx: TracePointContext) -> u32 {
             LISTEN => how::LISTEN,
             _ => how::CLOSE,
         };
-        if actor != 0 && (by != how::CLOSE || remembered.owner_pid == 0) {
+        if from == LISTEN && to == SYN_RECV {
+            let _ = memories::accepter(address);
+            if memories::is_watched_port(event!(ctx, sport: u16)) {
+                remembered.flags |= memory::WATCHED;
+            }
+        } else if remembered.owner_pid == 0
+            && let Some(accepted) = memories::accepter(address)
+        {
+            claim(remembered, accepted.pid, &accepted.comm, how::ACCEPT);
+        } else if actor != 0 && (by != how::CLOSE || remembered.owner_pid == 0) {
             claim(remembered, actor, &comm, by);
+        }
+        if to == LISTEN && remembered.flags & memory::WATCHED != 0 {
+            memories::watch_port(event!(ctx, sport: u16));
         }
     }
 
@@ -328,8 +348,7 @@ pub fn state_change_classic(ctx: TracePointContext) -> u32 {
     let lport = if (from, to) == (CLOSE, SYN_SENT) { 0 } else { event!(ctx, sport: u16) };
     let rport = event!(ctx, dport: u16);
     let facts = Facts { local, remote, lport, rport, uid: None, netns: None };
-    let own = constant!(config(), own_pid);
-    let ours = actor == own && own != 0;
+    let ours = is_ours(actor, remembered.as_deref());
     if ours || filter::passes(&facts, remembered.as_deref()) {
         let known = Memory {
             since_ns: 0,

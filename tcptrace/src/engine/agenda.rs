@@ -15,6 +15,11 @@ impl Agenda {
         self.0.push(Reverse((due, id, slot)));
     }
 
+    /// The earliest deadline, which may be stale.
+    pub(crate) fn next(&self) -> Option<Mono> {
+        self.0.peek().map(|Reverse((due, ..))| *due)
+    }
+
     /// The next `(due, id, slot)` that is due at `now`.
     pub(crate) fn take_due(&mut self, now: Mono) -> Option<(Mono, u64, Slot)> {
         let Reverse((due, ..)) = self.0.peek()?;

@@ -116,9 +116,8 @@ fn with_facts(
                 Verdict::Over(fallback)
             };
         }
-        ETIMEDOUT => return Verdict::Over(timed_out(from, facts, sent)),
-        // The peer vanished, and ICMP said so on the way: the soft error becomes the error.
-        EHOSTUNREACH | ENETUNREACH => return Verdict::Over(timed_out(from, facts, sent)),
+        // The peer vanished; where ICMP said so on the way, its soft error becomes the error.
+        ETIMEDOUT | EHOSTUNREACH | ENETUNREACH => return Verdict::Over(timed_out(from, facts, sent)),
         error if error == facts.error_soft => return Verdict::Over(timed_out(from, facts, sent)),
         _ => return Verdict::Over(ending(End::Unknown)),
     }

@@ -1,17 +1,16 @@
 //! What one firing of the state tracepoint does to a life.
 
-use super::cause::{self, Held, Verdict};
-use super::life::{Life, Mini, Phase};
-use super::mini;
+use super::edge::{Edge, EdgeKind};
+use super::life::Phase;
 use super::stays::{Known, Stay};
 use super::table::Slot;
 use super::update::Update;
-use super::{Engine, HOLD, owner};
+use super::{Engine, owner};
 use crate::model::event::StateChange;
 use crate::model::evidence::Span;
-use crate::model::life::{ConnectionId, End, FirstSeen, OpenedBy, Subject};
+use crate::model::life::{ConnectionId, FirstSeen, OpenedBy, Subject};
 use crate::model::owner::{Owner, OwnerHow};
-use crate::model::socket::{Protocol, SocketId};
+use crate::model::socket::Protocol;
 use crate::model::state::TcpState;
 use crate::model::time::Mono;
 use crate::model::transition::SeenBy;
@@ -145,25 +144,6 @@ impl Engine {
         }
     }
 
-    fn begin_by_event(
-        &mut self,
-        socket: &SocketId,
-        event: &StateChange,
-        out: &mut dyn FnMut(Update<'_>),
-    ) -> Slot {
-        let slot = self.begin(socket, event.at, event.to, FirstSeen::Event, out);
-        let life = self.table.life_mut(slot);
-        life.opened_by = match event.to {
-            TcpState::SynSent => OpenedBy::Connect,
-            TcpState::Listen => OpenedBy::Listen,
-            _ => OpenedBy::Accept,
-        };
-        if event.to == TcpState::SynRecv {
-            self.newborn(event.id.socket.address, slot);
-        }
-        slot
-    }
-
     /// Takes from an event all that is not its transition: addresses, owner, facts, counters.
     fn note(&mut self, slot: Slot, event: &StateChange, out: &mut dyn FnMut(Update<'_>)) {
         let killer = event.facts.is_some_and(|facts| facts.error == 103) && event.to == TcpState::Closed;
@@ -175,6 +155,7 @@ impl Engine {
             self.table.forget_ends(slot);
         }
         let own_pid = self.config.own_pid;
+        self.learn_netns(slot, event.id.netns);
         let life = self.table.life_mut(slot);
         life.generation = generation;
         life.learn(&event.id);
@@ -217,7 +198,7 @@ impl Engine {
         let Some(since) = event.since.filter(|since| *since <= event.at) else { return };
         let life = self.table.life_mut(slot);
         let last = life.stays.last();
-        if matches!(last.known, Known::Event | Known::Fiction) || last.state != event.from {
+        if matches!(last.known, Known::Event | Known::EntryOnly) || last.state != event.from {
             return;
         }
         let before = (life.stays.len() > 1).then(|| life.stays.at(life.stays.len() - 2).entered);
@@ -227,31 +208,33 @@ impl Engine {
 
     /// Something between was lost: goes from our state to the one that the event leaves.
     fn catch_up(&mut self, slot: Slot, event: &StateChange, out: &mut dyn FnMut(Update<'_>)) {
-        let life = self.table.life(slot);
+        let life = self.table.life_mut(slot);
         let last = life.stays.last();
         let (at, known) = match event.since.filter(|since| *since >= last.entered && *since <= event.at) {
             Some(since) => (since, Known::Event),
             None => (event.at, Known::Unknown),
         };
-        self.moved(
-            slot,
-            Step {
-                at,
-                to: event.from,
-                known,
-                in_from: Some(Span::UNKNOWN),
-                seen_by: SeenBy::Tracepoint,
-                kernel: None,
-            },
-            out,
-        );
+        // One legal step was lost and the kernel half remembers when; else more may have been between.
+        let edge = Edge { from: last.state, to: event.from };
+        let in_from = if edge.kind() == EdgeKind::Unseen {
+            if last.known == Known::Event {
+                life.stays.set_last(Stay { known: Known::EntryOnly, ..last });
+            }
+            Some(Span::UNKNOWN)
+        } else {
+            None
+        };
+        let (to, seen_by) = (event.from, SeenBy::Tracepoint);
+        self.moved(slot, Step { at, to, known, in_from, seen_by, kernel: None }, out);
+        let life = self.table.life_mut(slot);
+        life.closed_by = life.closed_by.or(super::life::closed_by(event.from));
     }
 
     /// Makes the transition of an event.
     fn step(&mut self, slot: Slot, event: &StateChange, out: &mut dyn FnMut(Update<'_>)) {
         if self.table.life(slot).fictitious_syn_recv() && event.to != TcpState::FinWait1 {
             let life = self.table.life_mut(slot);
-            let stay = Stay { known: Known::Fiction, ..life.stays.last() };
+            let stay = Stay { known: Known::EntryOnly, ..life.stays.last() };
             life.stays.set_last(stay);
         }
         if let (TcpState::SynSent | TcpState::SynRecv, TcpState::Established) = (event.from, event.to) {
@@ -292,91 +275,6 @@ impl Engine {
             }
             self.expect_orphan(slot, event);
         }
-    }
-
-    /// An orphan in FIN_WAIT_2 becomes a timewait socket at once, or, with a timeout above a minute, after a while.
-    fn expect_orphan(&mut self, slot: Slot, event: &StateChange) {
-        let Some(facts) = event.facts.filter(|facts| facts.dead && facts.linger2 >= 0) else { return };
-        let rule = self.orphan_rule(slot, facts.linger2);
-        let rare = self.table.life_mut(slot).rare();
-        if rule.full.is_zero() {
-            rare.short_orphan |= event.from != event.to;
-        } else {
-            rare.expires = Some(event.at + rule.full + rule.mini);
-        }
-    }
-
-    /// `X > CLOSE`.
-    fn closed(&mut self, slot: Slot, at: Mono, event: &StateChange, out: &mut dyn FnMut(Update<'_>)) {
-        let verdict = cause::judge(self.table.life(slot), event, self.traced);
-        let attached = event.facts.is_some_and(|facts| facts.attached && !facts.dead);
-        let one_segment = self.one_segment(self.table.life(slot), event);
-        if event.counters.is_some() {
-            self.table.life_mut(slot).rare().counters = event.counters;
-        }
-        if event.from != TcpState::FinWait2
-            && let Some(rare) = self.table.life_mut(slot).rare.as_deref_mut()
-        {
-            rare.expires = None;
-        }
-        match verdict {
-            Verdict::Over(ending) => {
-                self.end(slot, at, Known::Event, ending, attached, Some(event.from), out)
-            }
-            Verdict::Wait(fallback) => {
-                let until = at + HOLD;
-                let held = Held {
-                    at,
-                    until,
-                    from: event.from,
-                    fallback,
-                    closing: event.facts.is_some_and(|facts| facts.shutdown == 3),
-                    attached,
-                    data_after_close: fallback.end == End::RstReceived,
-                };
-                let life = self.table.life_mut(slot);
-                life.phase = Phase::Held(Box::new(held));
-                let id = life.id;
-                self.agenda.add(until, id, slot);
-                self.said_before(slot, out);
-            }
-            Verdict::TimeWait => {
-                // FIN and the ACK of ours in one segment is FIN_WAIT_1 > TIME_WAIT to TCP. Linux passes through FIN_WAIT_2
-                // within the same softirq (kernel-facts §3): the stream shows it, the life does not.
-                let kernel = Some((event.from, event.to));
-                let (to, seen_by) = (TcpState::TimeWait, SeenBy::Tracepoint);
-                let step = Step { at, to, known: Known::Event, in_from: None, seen_by, kernel };
-                self.time_wait(slot, step, attached, one_segment, out);
-            }
-            Verdict::Orphan(linger2) => {
-                let rule = self.orphan_rule(slot, linger2);
-                let expires = at + rule.mini;
-                let slack_ns = mini::wheel_slack_ns(rule.mini, self.config.hz);
-                self.become_mini(slot, Mini::until(expires, slack_ns));
-            }
-            Verdict::Either => {
-                let mini = Mini { expires: None, either: true, ..Mini::until(at, 0) };
-                self.become_mini(slot, mini);
-                // Whichever it is, it is gone after the longer of the two.
-                let longest = self.longest_mini(slot);
-                let id = self.table.life(slot).id;
-                self.agenda.add(at + longest, id, slot);
-            }
-        }
-    }
-
-    /// Whether the peer's FIN came in the segment that had acknowledged ours.
-    fn one_segment(&self, life: &Life, event: &StateChange) -> bool {
-        if event.from != TcpState::FinWait2 || life.stays.len() < 2 {
-            return false;
-        }
-        let before = life.stays.at(life.stays.len() - 2).state;
-        let rare = life.rare.as_deref();
-        let segments = rare.and_then(|rare| rare.counters).zip(event.counters);
-        before == TcpState::FinWait1
-            && (rare.is_some_and(|rare| rare.short_orphan)
-                || segments
-                    .is_some_and(|(then, now)| then.segments_in != 0 && then.segments_in == now.segments_in))
     }
 
     fn handshake(&mut self, slot: Slot, event: &StateChange) {

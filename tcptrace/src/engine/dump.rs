@@ -3,16 +3,14 @@
 use std::time::Duration;
 
 use super::change::Step;
-use super::ending::Endpoint;
 use super::ends::Ends;
 use super::life::{Mini, Phase};
 use super::mini;
 use super::stays::{Known, Stay};
 use super::table::Slot;
 use super::update::Update;
-use super::{Engine, cause, owner};
-use crate::model::evidence::Span;
-use crate::model::life::{End, FirstSeen, OpenedBy};
+use super::{Engine, owner};
+use crate::model::life::{FirstSeen, OpenedBy};
 use crate::model::snapshot::SocketSnapshot;
 use crate::model::state::TcpState;
 use crate::model::time::Mono;
@@ -22,7 +20,7 @@ use crate::model::transition::SeenBy;
 pub(crate) const MINI_STATES: u32 = 1 << TcpState::TimeWait as u8 | 1 << TcpState::FinWait2 as u8;
 
 /// All that a dump can show: everything but CLOSED.
-pub(crate) const ALL_STATES: u32 = 0x1ffe & !(1 << TcpState::Closed as u8);
+pub const ALL_STATES: u32 = 0x1ffe & !(1 << TcpState::Closed as u8);
 
 /// When the state that a dump shows was entered: the latest moment, and the earliest where that is bounded.
 fn entry(snapshot: &SocketSnapshot) -> (Mono, Option<Mono>) {
@@ -36,12 +34,14 @@ impl Engine {
             self.begin_by_snapshot(snapshot, out);
             return;
         };
-        let life = self.table.life_mut(slot);
+        let life = self.table.life(slot);
         let last = life.stays.last();
         if snapshot.at < last.entered || matches!(life.phase, Phase::Held(_) | Phase::Over) {
             // The dump is older than what the events told.
             return;
         }
+        self.learn_netns(slot, snapshot.id.netns);
+        let life = self.table.life_mut(slot);
         life.learn(&snapshot.id);
         if let Some(owner) = snapshot.owner {
             owner::claim(&mut life.owner, owner);
@@ -58,7 +58,7 @@ impl Engine {
         }
         let same = last.state.name() == snapshot.state.name();
         if same && !snapshot.mini {
-            if !matches!(last.known, Known::Event | Known::Fiction) {
+            if !matches!(last.known, Known::Event | Known::EntryOnly) {
                 self.refine(slot, snapshot);
             }
         } else if doubtful {
@@ -224,92 +224,5 @@ impl Engine {
         if let Some(mini) = self.table.life_mut(slot).mini_mut() {
             mini.confirmed = Some(snapshot.at);
         }
-    }
-
-    /// A dump of a namespace is complete: what it should have shown and did not is gone.
-    pub(super) fn snapshot_done(
-        &mut self,
-        began: Mono,
-        at: Mono,
-        netns: u32,
-        states: u32,
-        out: &mut dyn FnMut(Update<'_>),
-    ) {
-        self.graves.dumped(at);
-        if self.minis > 0 {
-            let minis: Vec<Slot> = self.table.indexed_by_ends().collect();
-            for slot in minis {
-                self.missing_mini(slot, began, at, netns, states, out);
-            }
-        }
-        let known = self.netns.get(&netns).map_or(self.loss.generation, |known| known.repaired);
-        if known == self.loss.generation || self.loss.at > began {
-            return;
-        }
-        let doubtful: Vec<Slot> = self
-            .table
-            .slots()
-            .filter(|slot| {
-                let life = self.table.life(*slot);
-                life.netns == netns
-                    && life.generation != self.loss.generation
-                    && matches!(life.phase, Phase::Open)
-                    && life.stays.last().entered <= began
-            })
-            .collect();
-        // It may have moved on to any state: only a dump of all of them proves that it is gone.
-        if states & ALL_STATES != ALL_STATES {
-            return;
-        }
-        for slot in doubtful {
-            let how = Endpoint {
-                at,
-                known: Known::Unknown,
-                in_from: Some(Span::UNKNOWN),
-                ending: cause::ending(End::Unknown),
-                attached: false,
-                kernel: None,
-                seen_by: SeenBy::SockDiag,
-            };
-            self.end_seen(slot, how, out);
-        }
-        if let Some(known) = self.netns.get_mut(&netns) {
-            known.repaired = self.loss.generation;
-        }
-    }
-
-    fn missing_mini(
-        &mut self,
-        slot: Slot,
-        began: Mono,
-        at: Mono,
-        netns: u32,
-        states: u32,
-        out: &mut dyn FnMut(Update<'_>),
-    ) {
-        let life = self.table.life(slot);
-        let Some(mini) = life.mini().copied() else { return };
-        let last = life.stays.last();
-        // A FIN_WAIT_2 may have become TIME_WAIT: both must have been asked for.
-        let needed =
-            if last.state == TcpState::TimeWait { 1 << TcpState::TimeWait as u8 } else { MINI_STATES };
-        let before = mini.confirmed.unwrap_or(last.entered).max(last.entered);
-        if life.netns != netns || states & needed != needed || before >= began {
-            return;
-        }
-        let expires = mini.expires.unwrap_or(at);
-        let due = at + Duration::from_millis(20) >= expires;
-        let gone = if due { expires.max(before).min(at) } else { at };
-        let error_ns = Some(at.since(gone).max(gone.since(before)));
-        let known = if mini.overflowed { Known::Unknown } else { Known::About { error_ns } };
-        let end = match last.state {
-            TcpState::TimeWait if due => End::TimeWait,
-            TcpState::TimeWait => End::Recycled,
-            _ if mini.peer_reset.is_some() => End::RstReceived,
-            _ if mini.either => End::Unknown,
-            _ if due => End::FinWait2Timeout,
-            _ => End::Unknown,
-        };
-        self.gone(slot, gone, known, end, SeenBy::SockDiag, out);
     }
 }

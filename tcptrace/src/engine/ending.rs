@@ -1,16 +1,13 @@
-//! Beginnings, moves, ends and their reports.
+//! Moves and ends of lives, and what of them waits to be told.
 
 use super::change::Step;
-use super::life::{Life, Phase};
+use super::life::Phase;
 use super::stays::{Known, Stay};
 use super::table::Slot;
 use super::update::Update;
 use super::{Engine, FD_WAIT, cause};
-use crate::model::event::StateChange;
 use crate::model::evidence::Span;
-use crate::model::life::{End, Ending, FirstSeen};
-use crate::model::owner::{Owner, OwnerHow};
-use crate::model::socket::SocketId;
+use crate::model::life::{End, Ending};
 use crate::model::state::TcpState;
 use crate::model::time::Mono;
 use crate::model::transition::{SeenBy, Transition};
@@ -18,95 +15,7 @@ use crate::model::transition::{SeenBy, Transition};
 /// A fd held for less is not worth a word, nanoseconds.
 const FD_HELD_NS: u64 = 1_000_000;
 
-/// Newborn lives that may still change their cookie, and accepts that may still find their life.
-pub(super) const RECENT: usize = 256;
-
 impl Engine {
-    /// A new life, first seen at `at` in `state`.
-    pub(super) fn begin(
-        &mut self,
-        socket: &SocketId,
-        at: Mono,
-        state: TcpState,
-        first_seen: FirstSeen,
-        out: &mut dyn FnMut(Update<'_>),
-    ) -> Slot {
-        let (entered, known) = match first_seen {
-            FirstSeen::Event => (at, Known::Event),
-            FirstSeen::Snapshot => (at, Known::Seen { earliest: None }),
-            FirstSeen::Midway => self.midway(at),
-        };
-        self.evict(at, out);
-        let mut life = Life::new(self.next_id, socket, first_seen, Stay { state, known, entered });
-        life.generation = self.loss.generation;
-        self.next_id += 1;
-        self.connections += 1;
-        if !self.accepted.is_empty()
-            && let Some(index) = self.accepted.iter().position(|(accepted, ..)| match accepted.cookie {
-                Some(cookie) => life.cookie == cookie.0.get(),
-                None => life.address == accepted.address && accepted.address != 0,
-            })
-            && let Some((_, task, _)) = self.accepted.remove(index)
-        {
-            life.owner = Some(Owner { task, how: OwnerHow::Accept });
-        }
-        let netns = self.netns.entry(life.netns).or_default();
-        netns.lives += 1;
-        if netns.lives == 1 {
-            netns.repaired = self.loss.generation;
-        }
-        let slot = self.table.insert(life);
-        if !self.config.cookies {
-            self.table.index_ends(slot);
-        }
-        slot
-    }
-
-    pub(super) fn newborn(&mut self, address: u64, slot: Slot) {
-        if self.newborn.len() == RECENT {
-            self.newborn.pop_front();
-        }
-        self.newborn.push_back((address, slot, self.table.life(slot).id));
-    }
-
-    /// The passive life just born at the event's address under another cookie (kernels before 6.x), which now gets its
-    /// own.
-    pub(super) fn adopt_newborn(&mut self, event: &StateChange) -> Option<Slot> {
-        let address = event.id.socket.address;
-        let (_, slot, _) = *self.newborn.iter().rev().find(|(at, slot, id)| {
-            *at == address
-                && self.table.still(*slot, *id)
-                && self.table.life(*slot).state() == TcpState::SynRecv
-        })?;
-        self.table.unindex(slot);
-        self.table.life_mut(slot).cookie = event.id.socket.cookie.map_or(0, |cookie| cookie.0.get());
-        self.table.index(slot);
-        Some(slot)
-    }
-
-    pub(super) fn announce_birth(
-        &mut self,
-        slot: Slot,
-        event: &StateChange,
-        out: &mut dyn FnMut(Update<'_>),
-    ) {
-        let life = self.table.life(slot);
-        if life.hidden {
-            self.connections = self.connections.saturating_sub(1);
-            return;
-        }
-        let transition = Transition {
-            at: event.at,
-            from: event.from,
-            to: event.to,
-            in_from: Span::UNKNOWN,
-            seen_by: SeenBy::Tracepoint,
-            kernel: Some((event.from, event.to)),
-            ending: None,
-        };
-        out(Update::Moved(&transition, &life.subject()));
-    }
-
     /// Makes one transition of a life that goes on.
     pub(super) fn moved(&mut self, slot: Slot, step: Step, out: &mut dyn FnMut(Update<'_>)) {
         let Step { at, to, known, in_from, seen_by, kernel } = step;

@@ -1,7 +1,7 @@
 //! What the neighbouring tracepoints tell: accept(), RSTs, destroyed sockets, timers of timewait sockets.
 
+use super::birth::RECENT;
 use super::change::Step;
-use super::ending::RECENT;
 use super::life::Phase;
 use super::stays::Known;
 use super::table::Slot;
@@ -14,6 +14,12 @@ use crate::model::socket::SocketRef;
 use crate::model::state::TcpState;
 use crate::model::time::Mono;
 use crate::model::transition::SeenBy;
+
+/// A timer set for longer may share its bucket of the wheel with one set for a minute, nanoseconds.
+const NEAR_A_MINUTE_NS: u64 = 50_000_000_000;
+
+/// The widest such bucket (HZ=100), nanoseconds.
+const ONE_BUCKET_NS: u64 = 6_000_000_000;
 
 impl Engine {
     pub(super) fn accept(&mut self, accepted: &Accepted) {
@@ -156,11 +162,15 @@ impl Engine {
                 return;
             }
         }
+        // With a timeout near a minute, a FIN soon after its beginning is a re-arm within the same bucket: it may have been
+        // TIME_WAIT that expired.
+        let entered = self.table.life(slot).stays.last().entered;
+        let masked = mini.expires.is_some_and(|expires| expires.since(entered) > NEAR_A_MINUTE_NS)
+            && mini.confirmed.is_none_or(|confirmed| confirmed.since(entered) < ONE_BUCKET_NS);
         let end = match (self.table.life(slot).state(), killed) {
             (TcpState::TimeWait, None) => End::TimeWait,
             (TcpState::TimeWait, Some(_)) => End::Recycled,
-            // With a timeout near a minute the same bucket may have held its TIME_WAIT.
-            (_, None) if mini.either => End::Unknown,
+            (_, None) if mini.either || masked => End::Unknown,
             (_, None) => End::FinWait2Timeout,
             (_, Some(_)) if mini.peer_reset.is_some() => End::RstReceived,
             (_, Some(_)) => End::Unknown,

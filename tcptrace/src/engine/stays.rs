@@ -9,8 +9,9 @@ use crate::model::time::Mono;
 pub(crate) enum Known {
     /// A kernel event marks it.
     Event,
-    /// A kernel event marks it, but what it marks is not the state's length: a passive SYN_RECV (kernel-facts §8).
-    Fiction,
+    /// A kernel event marks it, but the way to the next event is not the state's length: a passive SYN_RECV
+    /// (kernel-facts §8), or a state after which events were lost.
+    EntryOnly,
     /// It was in the state at this moment and perhaps earlier, at the earliest at `earliest`.
     Seen {
         /// Nothing bounds it when `None`.
@@ -38,14 +39,15 @@ impl Stay {
     pub(crate) fn until(&self, left: Mono, how: Known) -> Span {
         let ns = left.since(self.entered);
         match (self.known, how) {
-            (Known::Unknown | Known::Fiction, _) | (_, Known::Unknown) => Span::UNKNOWN,
-            (Known::Event, Known::Event | Known::Fiction) => Span::exact(ns),
-            (Known::Event, Known::About { error_ns }) => Span::estimated(ns, error_ns),
+            (Known::Unknown | Known::EntryOnly, _) | (_, Known::Unknown) => Span::UNKNOWN,
+            (Known::Event, Known::Event | Known::EntryOnly) => Span::exact(ns),
+            (Known::Event, Known::About { error_ns })
+            | (Known::About { error_ns }, Known::Event | Known::EntryOnly) => Span::estimated(ns, error_ns),
             // The next state was first seen at `left`; it began after `earliest`, and after this one.
             (Known::Event, Known::Seen { earliest }) => {
                 Span::estimated(ns, Some(left.since(earliest.unwrap_or(self.entered).max(self.entered))))
             }
-            (Known::Seen { earliest }, Known::Event | Known::Fiction) => {
+            (Known::Seen { earliest }, Known::Event | Known::EntryOnly) => {
                 Span::at_least(ns, earliest.map(|earliest| left.since(earliest)))
             }
             (Known::Seen { earliest }, Known::About { error_ns }) => match error_ns {
@@ -59,7 +61,6 @@ impl Stay {
                 next.map_or(0, |next| next.since(self.entered)),
                 earliest.map(|earliest| left.since(earliest)),
             ),
-            (Known::About { error_ns }, Known::Event | Known::Fiction) => Span::estimated(ns, error_ns),
             (Known::About { error_ns: a }, Known::About { error_ns: b }) => {
                 Span::estimated(ns, a.zip(b).map(|(a, b)| a.saturating_add(b)))
             }
@@ -73,7 +74,7 @@ impl Stay {
 #[repr(u8)]
 enum Mark {
     Event,
-    Fiction,
+    EntryOnly,
     Seen,
     About,
     Unknown,
@@ -83,7 +84,7 @@ impl Mark {
     fn of(known: Known) -> Option<Self> {
         Some(match known {
             Known::Event => Self::Event,
-            Known::Fiction => Self::Fiction,
+            Known::EntryOnly => Self::EntryOnly,
             Known::Seen { earliest: None } => Self::Seen,
             Known::About { error_ns: None } => Self::About,
             Known::Unknown => Self::Unknown,
@@ -94,7 +95,7 @@ impl Mark {
     fn known(self) -> Known {
         match self {
             Self::Event => Known::Event,
-            Self::Fiction => Known::Fiction,
+            Self::EntryOnly => Known::EntryOnly,
             Self::Seen => Known::Seen { earliest: None },
             Self::About => Known::About { error_ns: None },
             Self::Unknown => Known::Unknown,
@@ -248,7 +249,7 @@ mod tests {
         assert_eq!(stay(40, Known::Event).until(left, about), Span::estimated(60, Some(5)));
         assert_eq!(stay(40, about).until(left, about), Span::estimated(60, Some(10)));
         assert_eq!(seen.until(left, about), Span::at_least(55, Some(95)));
-        for unknown in [Known::Unknown, Known::Fiction] {
+        for unknown in [Known::Unknown, Known::EntryOnly] {
             assert_eq!(stay(40, unknown).until(left, Known::Event), Span::UNKNOWN);
         }
     }

@@ -81,7 +81,7 @@ impl Table {
         }
         self.by_address.get(&socket.address).copied().filter(|slot| {
             let life = self.life(*slot);
-            socket.cookie.is_none() || life.cookie == 0 || life.keyed_by_address
+            socket.cookie.is_none_or(|cookie| life.keyed_by_address && life.cookie == cookie.0.get())
         })
     }
 

@@ -1,1 +1,14 @@
+//! Whole lives, told as the kernel tells them.
 
+mod ends;
+mod lives;
+mod minis;
+mod owners;
+mod repairs;
+
+/// A plain ESTABLISHED life costs its place, its share of the cookie index and nothing on the heap.
+#[test]
+fn a_life_is_small() {
+    let life = size_of::<super::life::Life>();
+    assert!(life <= 232, "{life} bytes");
+}

@@ -128,6 +128,12 @@ impl Engine {
             self.agenda.add(expires, id, slot);
             return;
         }
+        // An exact end is on its way; only a lost one is replaced by the rule.
+        let latest = expires + Duration::from_nanos(mini.slack_ns.saturating_mul(2)) + POLLED;
+        if self.config.timers && due < latest {
+            self.agenda.add(latest, id, slot);
+            return;
+        }
         // While dumps go on they know better than the rule.
         let polled = mini.confirmed.is_some_and(|confirmed| due < confirmed + POLLED);
         if polled && due < expires + Duration::from_nanos(mini.slack_ns.saturating_mul(4)) {

@@ -8,7 +8,8 @@ use crate::model::transition::Transition;
 /// One piece of news.
 #[derive(Clone, Copy, Debug)]
 pub enum Update<'a> {
-    /// The kernel's event as it came, self-transitions included: what `--raw` shows.
+    /// The kernel's event as it came, self-transitions included: what `--raw` shows. Comes before the [`Update::Moved`] that
+    /// it causes. The id is 0 where the event belongs to no connection, e.g. CLOSE>CLOSE of a dead socket.
     Seen(&'a StateChange, &'a Subject),
     /// A true transition.
     Moved(&'a Transition, &'a Subject),
@@ -24,7 +25,7 @@ pub enum Update<'a> {
         count: u64,
         /// Where.
         place: LossPlace,
-        /// How many in this run.
+        /// How many at this place in this run.
         total: u64,
     },
 }

@@ -109,6 +109,11 @@ pub enum Event {
     StateChange(StateChange),
     /// accept() returned a connection.
     Accepted(Accepted),
+    /// A process of `--pid` has a child that counts too (`--follow-forks`).
+    Forked {
+        /// The child's pid.
+        child: u32,
+    },
     /// A neighbouring tracepoint fired for a socket.
     Neighbour {
         /// When.

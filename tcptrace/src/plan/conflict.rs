@@ -1,7 +1,8 @@
 //! Flags that contradict each other: better refused than quietly ignored.
 
+use super::output::{self, Format};
 use super::{Attach, Trace};
-use crate::cli::{Args, Command, FilterArgs, OutputArgs, TracingArgs};
+use crate::cli::{Args, Command, FilterArgs, FormatWord, OutputArgs, TracingArgs};
 use crate::failure::Failure;
 use crate::model::state::TcpState;
 
@@ -74,4 +75,19 @@ pub(super) fn refuse_flags(args: &Args, command: &str) -> Result<(), Failure> {
         return Ok(());
     };
     Err(Failure::usage(format!("`tcptrace {command}` traces nothing and takes no {part}: leave them out")))
+}
+
+/// The same, of a command that prints text or JSON: whether JSON is asked for.
+pub(super) fn refuse_all_but_json(args: &Args, command: &str) -> Result<bool, Failure> {
+    let (format, wide) = output::format(&args.output)?;
+    let json = format == Format::Json;
+    if format == Format::Csv || wide {
+        return Err(Failure::usage(format!(
+            "`tcptrace {command}` prints text or JSON and takes no other output flags: leave them out, or use -o json"
+        )));
+    }
+    let format = args.output.format.filter(|word| !matches!(word, FormatWord::Text | FormatWord::Json));
+    let output = OutputArgs { format, json: false, ..args.output.clone() };
+    refuse_flags(&Args { output, ..args.clone() }, command)?;
+    Ok(json)
 }

@@ -100,7 +100,7 @@ impl Output {
 }
 
 /// The one format that all flags agree on, and whether it is wide.
-fn format(args: &OutputArgs) -> Result<(Format, bool), Failure> {
+pub(super) fn format(args: &OutputArgs) -> Result<(Format, bool), Failure> {
     let named = args.format.map(|word| match word {
         FormatWord::Text => ("-o text", Format::Text),
         FormatWord::Wide => ("-o wide", Format::Text),

@@ -7,7 +7,7 @@ use jiff::fmt::friendly::SpanParser;
 use crate::failure::Failure;
 
 /// The ring buffer's size unless told otherwise.
-pub(super) const RING_BYTES: u32 = 8 << 20;
+pub const RING_BYTES: u32 = 8 << 20;
 /// Connections that are remembered unless told otherwise.
 pub(super) const CONNECTIONS: usize = 1_000_000;
 /// The largest power of two that the kernel takes for `max_entries`.

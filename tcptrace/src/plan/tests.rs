@@ -120,10 +120,21 @@ fn without_flags_everything_streams_by_default() {
 #[test]
 fn commands_without_tracing_take_no_tracing_flags() {
     assert_eq!(plan("schema"), Ok(Plan::Schema));
-    assert_eq!(plan("preflight -v"), Ok(Plan::Preflight));
+    assert_eq!(plan("preflight -v"), Ok(Plan::Preflight { json: false }));
+    for line in ["preflight -o json", "preflight --json", "-o json preflight --color never"] {
+        assert_eq!(plan(line), Ok(Plan::Preflight { json: true }), "{line}");
+    }
+    assert!(plan("preflight -o text --json").unwrap_err().message.contains("contradict"));
     assert_eq!(plan("--version --verbose"), Ok(Plan::Version { verbose: true }));
     assert_eq!(plan("-V --pid nonsense"), Ok(Plan::Version { verbose: false }));
-    for line in ["schema --pid 1234", "preflight -o csv", "schema --exact"] {
+    for line in [
+        "schema --pid 1234",
+        "preflight -o csv",
+        "preflight -w",
+        "preflight --json --no-header",
+        "preflight --json --pid 1",
+        "schema --exact",
+    ] {
         assert!(plan(line).unwrap_err().message.contains("takes no"), "{line}");
     }
 }

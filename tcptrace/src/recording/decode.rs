@@ -78,6 +78,9 @@ fn rarer<'a>(kind: &[u8], fields: &mut impl Fields<'a>) -> Result<Option<Event>,
             seconds: fields.needed(key::SECONDS)?,
         }));
     }
+    if kind == b"forked" {
+        return Ok(Some(Event::Forked { child: fields.needed(key::PID)? }));
+    }
     if let Some(event) = neighbour(kind, fields)? {
         return Ok(Some(event));
     }

@@ -23,6 +23,10 @@ pub(super) fn encode(out: &mut Vec<u8>, event: &Event) {
             reference(out, socket);
             push_task(out, task, [key::PID, key::COMM, key::COMM_HEX]);
         }
+        Event::Forked { child } => {
+            begin(out, "forked", None);
+            number(out, key::PID, (*child).into());
+        }
         Event::Neighbour { at, socket, what } => {
             begin(out, neighbour(what), Some(at.0));
             reference(out, socket);

@@ -15,6 +15,6 @@ pub fn moment(event: &Event) -> Option<Mono> {
         | Event::TimeWaitOverflow { at, .. }
         | Event::Lost { at, .. }
         | Event::Tick(at) => Some(*at),
-        Event::FinTimeout { .. } => None,
+        Event::FinTimeout { .. } | Event::Forked { .. } => None,
     }
 }

@@ -1,5 +1,6 @@
 //! NDJSON: one object a line. Programs depend on it: fields may be added, never renamed or given another meaning.
 
+pub mod finding;
 mod owner;
 pub mod record;
 mod socket;

@@ -62,7 +62,7 @@ pub struct Kernel {
     lost: PerCpuArray<MapData, u64>,
     lost_seen: [u64; tcptrace_ebpf::wire::lost::COUNT as usize],
     undecodable: u64,
-    pids: HashMap<MapData, u32, u8>,
+    watched_ports: HashMap<MapData, u16, u8>,
     notes: Vec<String>,
     attached: Vec<&'static str>,
     cost: cost::Meter,
@@ -85,6 +85,13 @@ impl Kernel {
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// A process of `--pid` was already listening on `port`: on the classic path its children are told by that.
+    pub fn watch_port(&mut self, port: u16) {
+        if self.path == Path::Classic && self.watched_ports.insert(port, 1, 0).is_err() {
+            self.notes.push(format!("connections to port {port} appear only once they are accepted"));
+        }
     }
 
     /// Now, on the clock of the events.

@@ -150,11 +150,13 @@ impl Diag {
         let mut filled = now();
         self.sequence = self.sequence.wrapping_add(1);
         self.ask(&Request::dump(self.sequence, family, asked))?;
+        let mut doubt_ns = now().since(filled);
         let mut interrupted = false;
         loop {
-            let at = filled;
+            let context = Context { at: filled, doubt_ns, netns, fin_timeout_s: self.fin_timeout_s };
             filled = now();
             let datagram = self.receive(buffer)?;
+            doubt_ns = now().since(filled);
             for (header, payload) in Messages(datagram) {
                 if header.sequence != self.sequence {
                     continue;
@@ -164,17 +166,14 @@ impl Diag {
                     netlink::DONE | netlink::ERROR => {
                         return netlink::errno(payload).map_or(Ok(interrupted), |errno| Err(refused(errno)));
                     }
-                    request::BY_FAMILY => {
-                        let context = Context { at, netns, fin_timeout_s: self.fin_timeout_s };
-                        match record::decode(payload, context) {
-                            Some(seen) if states & mask([seen.state]) != 0 => {
-                                stats.sockets += 1;
-                                each(seen);
-                            }
-                            Some(_) => {}
-                            None => stats.malformed += 1,
+                    request::BY_FAMILY => match record::decode(payload, context) {
+                        Some(seen) if states & mask([seen.state]) != 0 => {
+                            stats.sockets += 1;
+                            each(seen);
                         }
-                    }
+                        Some(_) => {}
+                        None => stats.malformed += 1,
+                    },
                     _ => {}
                 }
             }
@@ -191,9 +190,10 @@ impl Diag {
         endpoints: &Endpoints,
         cookie: Option<Cookie>,
     ) -> io::Result<Option<SocketSnapshot>> {
-        let context = Context { at: now(), netns, fin_timeout_s: self.fin_timeout_s };
+        let at = now();
         self.sequence = self.sequence.wrapping_add(1);
         self.ask(&Request::find(self.sequence, endpoints, cookie))?;
+        let context = Context { at, doubt_ns: now().since(at), netns, fin_timeout_s: self.fin_timeout_s };
         self.answer(|payload| record::decode(payload, context))
     }
 

@@ -5,6 +5,7 @@ use serde::{Serialize, Serializer};
 
 use super::super::row::Row;
 use super::Names;
+use super::finding::Finding;
 use super::owner::{DetailRecord, OwnerRecord, TaskRecord};
 use super::socket::SocketRecord;
 use super::word::{AnyState, KernelState, Word};
@@ -25,6 +26,8 @@ pub enum Record<'a> {
     Transition(Transition<'a>),
     /// A connection from first seen to its end.
     Lifecycle(Lifecycle<'a>),
+    /// What a check of this host found.
+    Finding(Finding<'a>),
     /// Events that were lost.
     Lost(Lost<'a>),
     /// The last line.

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use aya::maps::{HashMap, PerCpuArray, RingBuf};
-use aya::programs::{BtfTracePoint, ProgramError, TracePoint};
+use aya::programs::{BtfTracePoint, Program, ProgramError, TracePoint};
 use aya::{Ebpf, EbpfLoader};
 use tcptrace_ebpf::wire::{self, ABSENT, Config, Layout, Offsets};
 
@@ -178,7 +178,10 @@ impl Kernel {
             .map_err(|error| AttachError::of("loading the eBPF object", &error))?;
         let ring: RingBuf<_> = take(&mut ebpf, "EVENTS")?;
         let lost: PerCpuArray<_, u64> = take(&mut ebpf, "LOST")?;
-        let mut pids: HashMap<_, u32, u8> = take(&mut ebpf, "PIDS")?;
+        // Programs find their maps by fd when they are loaded: a map that is taken must be kept, this one stays where it is.
+        let pids = ebpf.map_mut("PIDS").ok_or_else(|| no_map("PIDS"))?;
+        let mut pids: HashMap<_, u32, u8> =
+            HashMap::try_from(pids).map_err(|error| AttachError::of("opening the map `PIDS`", &error))?;
         for pid in &options.scope.pids {
             pids.insert(pid, 1, 0)
                 .map_err(|error| AttachError::Failed(format!("recording --pid {pid}: {}", short(&error))))?;
@@ -187,7 +190,6 @@ impl Kernel {
             notes.push(note);
         }
         Ok(Self {
-            ebpf,
             path,
             ring: Ring::new(ring)
                 .map_err(|error| AttachError::Failed(format!("polling the ring buffer: {error}")))?,
@@ -195,11 +197,25 @@ impl Kernel {
             lost,
             lost_seen: [0; wire::lost::COUNT as usize],
             undecodable: 0,
-            pids,
+            watched_ports: take(&mut ebpf, "WATCHED_PORTS")?,
             notes,
             attached: Vec::new(),
             cost: Meter::new(options.measure),
+            ebpf,
         })
+    }
+
+    /// Detaches every program; what is still in the ring can be drained.
+    pub fn detach(&mut self) {
+        for (_, program) in self.ebpf.programs_mut() {
+            // One that was not loaded has nothing to undo.
+            let _ = match program {
+                Program::BtfTracePoint(program) => program.unload(),
+                Program::TracePoint(program) => program.unload(),
+                Program::Iter(program) => program.unload(),
+                _ => Ok(()),
+            };
+        }
     }
 
     fn attach_btf(
@@ -249,7 +265,8 @@ impl Kernel {
         match attached {
             Ok(()) => self.attached.push("accepted"),
             Err(error) => {
-                self.notes.push(format!("the exit of accept() cannot be traced ({}): {claim}", short(&error)))
+                self.notes
+                    .push(format!("the exit of accept() cannot be traced ({}): {claim}", short(&error)));
             }
         }
     }
@@ -272,18 +289,18 @@ fn take<M>(ebpf: &mut Ebpf, name: &str) -> Result<M, AttachError>
 where
     M: TryFrom<aya::maps::Map, Error = aya::maps::MapError>,
 {
-    let map = ebpf.take_map(name).ok_or_else(|| {
-        AttachError::Failed(format!(
-            "the eBPF object has no map `{name}`: rebuild it with `cargo xtask ebpf`"
-        ))
-    })?;
+    let map = ebpf.take_map(name).ok_or_else(|| no_map(name))?;
     M::try_from(map).map_err(|error| AttachError::of(&format!("opening the map `{name}`"), &error))
+}
+
+fn no_map(name: &str) -> AttachError {
+    AttachError::Failed(format!("the eBPF object has no map `{name}`: rebuild it with `cargo xtask ebpf`"))
 }
 
 /// A program of the loaded object.
 pub(super) fn program_of<'a, P>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P, ProgramError>
 where
-    &'a mut P: TryFrom<&'a mut aya::programs::Program, Error = ProgramError>,
+    &'a mut P: TryFrom<&'a mut Program, Error = ProgramError>,
 {
     let missing = || {
         ProgramError::IOError(std::io::Error::other(Cow::from(format!(

@@ -25,6 +25,7 @@ pub(super) fn event(record: &Record, reasons: &Reasons, classic: bool) -> Option
             socket: socket(accepted.sk, if classic { 0 } else { accepted.cookie }),
             task: Task { pid: accepted.pid, comm: Comm(accepted.comm) },
         })),
+        Record::Forked(forked) => Some(Event::Forked { child: forked.child }),
         Record::Neighbour(neighbour) => Some(Event::Neighbour {
             at: Mono(neighbour.at_ns),
             socket: socket(neighbour.sk, neighbour.cookie),

@@ -57,15 +57,19 @@ impl AttachError {
     /// Classifies a failure of `doing`.
     pub(super) fn of(doing: &str, error: &(dyn std::error::Error + 'static)) -> Self {
         const EPERM: i32 = 1;
+        const ENOENT: i32 = 2;
         const EACCES: i32 = 13;
+        const EINVAL: i32 = 22;
+        const ENOTSUP: i32 = 524;
         match os_error(error) {
             Some(EPERM) => Self::NotPermitted(format!(
                 "{doing}: not permitted; run as root (sudo), or give the binary CAP_BPF and CAP_PERFMON: \
                  setcap cap_bpf,cap_perfmon+ep tcptrace"
             )),
-            Some(EACCES) => Self::Unsuitable(format!(
-                "{doing}: refused by the kernel ({}); try --attach classic, and please report it with the output of \
-                 `tcptrace preflight`",
+            // The verifier or the loader refused it: another attach path may do.
+            Some(EACCES | EINVAL | ENOENT | ENOTSUP) => Self::Unsuitable(format!(
+                "{doing}: refused by the kernel ({}); try the other attach path (--attach btf or classic), and please report \
+                 it with the output of `tcptrace preflight`",
                 short(error)
             )),
             _ => Self::Failed(format!("{doing}: {}", short(error))),

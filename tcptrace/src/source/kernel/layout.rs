@@ -66,7 +66,7 @@ pub fn accept_return_of(tracefs: &Path) -> u16 {
         .map_or(ABSENT, |(offset, _)| offset)
 }
 
-/// Offset and size of a field: `field:__u8 saddr[4];	offset:32;	size:4;	signed:0;`.
+/// Offset and size of a field, from a line like `field:__u8 saddr[4]; offset:32; size:4; signed:0;`.
 fn offset_and_size(format: &str, name: &str) -> Option<(u16, u16)> {
     format.lines().find_map(|line| {
         let mut parts = line.trim().split(';').map(str::trim);

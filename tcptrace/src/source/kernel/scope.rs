@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use ipnet::IpNet;
 use tcptrace_ebpf::wire::{Config, FILTERS, PortRange, Prefix};
 
-use crate::engine::filter::Filter;
+use crate::engine::filter::{Family, Filter};
 
 /// The part of a filter that the kernel evaluates: never stricter than the whole, which user space evaluates again.
 #[derive(Clone, Debug, Default)]
@@ -20,9 +20,11 @@ impl Scope {
     /// Takes from `filter` what fits into the kernel half's constants; a list longer than [`FILTERS`] is left to user space.
     #[must_use]
     pub fn of(filter: &Filter) -> Self {
-        let mut c = Config::default();
-        c.by_pid = u8::from(!filter.pids.is_empty());
-        c.family = filter.family.map_or(0, |family| family.number());
+        let mut c = Config {
+            by_pid: u8::from(!filter.pids.is_empty()),
+            family: filter.family.map_or(0, Family::number),
+            ..Config::default()
+        };
         (c.uids, c.uid) = fit(filter.uids.iter().copied());
         (c.netns, c.ns) = fit(filter.netns.iter().copied());
         (c.ports, c.port) = fit(filter.ports.iter().map(range));

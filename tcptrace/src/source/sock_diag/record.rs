@@ -10,7 +10,7 @@ use super::request::{INET, INET6, SockId};
 use super::tcp_info::{self, TcpInfo};
 use crate::model::cookie::Cookie;
 use crate::model::endpoints::{self, Endpoints};
-use crate::model::snapshot::{SocketSnapshot, Timer, TimerKind};
+use crate::model::snapshot::{Age, SocketSnapshot, Timer, TimerKind};
 use crate::model::socket::{Protocol, SocketId, SocketRef};
 use crate::model::state::TcpState;
 use crate::model::time::Mono;
@@ -46,6 +46,8 @@ const TIMER_TIME_WAIT: u8 = 3;
 pub struct Context {
     /// When the kernel was asked for the datagram: it looked at this moment or a little later.
     pub at: Mono,
+    /// How much later at most, nanoseconds: what was seen was that much younger at `at`.
+    pub doubt_ns: u64,
     /// Inode of the namespace.
     pub netns: u32,
     /// Its `tcp_fin_timeout`, seconds.
@@ -86,6 +88,7 @@ pub fn decode(payload: &[u8], context: Context) -> Option<SocketSnapshot> {
         info: info.as_ref(),
         fin_timeout_s: context.fin_timeout_s,
     };
+    let age = evidence.age();
     Some(SocketSnapshot {
         at: context.at,
         id: SocketId {
@@ -101,7 +104,7 @@ pub fn decode(payload: &[u8], context: Context) -> Option<SocketSnapshot> {
         state,
         mini,
         owner: None,
-        age: evidence.age(),
+        age: Age { at_least_ns: age.at_least_ns.saturating_sub(context.doubt_ns), ..age },
         timer: timer(&fixed),
         receive_queue: fixed.receive_queue.saturating_sub(received_fin),
         send_queue,
@@ -145,7 +148,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const CONTEXT: Context = Context { at: Mono(5), netns: 7, fin_timeout_s: Some(60) };
+    const CONTEXT: Context = Context { at: Mono(5), doubt_ns: 0, netns: 7, fin_timeout_s: Some(60) };
 
     fn fixed(state: TcpState, timer: u8) -> Fixed {
         let mut fixed = Fixed::read_from_bytes(&[0; 72]).unwrap();

@@ -18,7 +18,6 @@ pub struct DiagSet {
     own_only: bool,
     open: BTreeMap<u32, (Netns, Diag)>,
     failed: BTreeMap<u32, Unreachable>,
-    unreadable: u64,
 }
 
 /// A namespace that could not be looked into.
@@ -99,7 +98,6 @@ impl DiagSet {
         refreshed.dropped = self.open.keys().copied().filter(|inode| !here.contains(inode)).collect();
         self.open.retain(|inode, _| here.contains(inode));
         self.failed.retain(|inode, _| here.contains(inode));
-        self.unreadable = found.unreadable;
         for netns in found.namespaces {
             if let Some((known, _)) = self.open.get_mut(&netns.inode) {
                 // The process through which it was found may have ended.

@@ -1,0 +1,58 @@
+//! Floor 4: parse, plan, run. `main` prints what it returns.
+
+mod dumps;
+mod names;
+mod output;
+mod preflight;
+mod processes;
+mod spool;
+mod trace;
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+
+use crate::cli::{self, Parsed};
+use crate::failure::{ExitCode, Failure};
+use crate::plan::Plan;
+use crate::sink::json;
+use crate::source::host::ThisHost;
+
+/// Does what the command line says.
+///
+/// # Errors
+/// Why not, in one sentence, with the exit code.
+pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Failure> {
+    let args = match cli::parse(words)? {
+        Parsed::Args(args) => args,
+        Parsed::Help(text) => return print(|out| write!(out, "{}", text.ansi()), true),
+    };
+    match Plan::new(&args, &ThisHost)? {
+        Plan::Trace(plan) => trace::run(&plan),
+        Plan::Schema => print(|out| writeln!(out, "{:#}", json::schema()), false),
+        Plan::Preflight { json } => preflight::preflight(json, &mut io::stdout().lock()),
+        Plan::Version { verbose } => {
+            preflight::version(verbose, &mut io::stdout().lock())?;
+            Ok(ExitCode::Ok)
+        }
+    }
+}
+
+/// Prints to stdout; a closed pipe is success.
+fn print(
+    write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+    styled: bool,
+) -> Result<ExitCode, Failure> {
+    let written = if styled {
+        let mut out = anstream::stdout().lock();
+        write(&mut out).and_then(|()| out.flush())
+    } else {
+        let mut out = io::stdout().lock();
+        write(&mut out).and_then(|()| out.flush())
+    };
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::new(ExitCode::Runtime, format!("writing to stdout: {error}")))
+        }
+        _ => Ok(ExitCode::Ok),
+    }
+}

@@ -1,0 +1,239 @@
+//! Dumps of sock_diag in a thread of their own: what existed before us, and answers to the engine's open questions.
+
+use std::io;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+use rustc_hash::FxHashMap;
+use tokio::sync::mpsc;
+
+use crate::engine::ALL_STATES;
+use crate::model::cookie::Cookie;
+use crate::model::event::Event;
+use crate::model::owner::{Owner, OwnerHow, Task};
+use crate::model::snapshot::SocketSnapshot;
+use crate::source::fd_table::FdTable;
+use crate::source::kernel::{Holding, Kernel};
+use crate::source::netns::Netns;
+use crate::source::netstat::Netstat;
+use crate::source::sock_diag::set::DiagSet;
+
+/// Events in one message to the loop.
+const BATCH: usize = 1024;
+
+/// What to dump.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Request {
+    /// These namespaces; empty for all.
+    pub(super) netns: Vec<u32>,
+    /// These states, a mask of `1 << kernel number`.
+    pub(super) states: u32,
+}
+
+/// What comes back.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// Events in order.
+    Events(Vec<Event>),
+    /// Something to tell the user once.
+    Note(String),
+    /// The request is done.
+    Done,
+}
+
+/// Owners by cookie and by inode, from one pass over the fd tables.
+#[derive(Debug, Default)]
+pub(super) struct Owners {
+    by_cookie: FxHashMap<Cookie, Task>,
+    by_inode: FxHashMap<u64, Task>,
+}
+
+impl Owners {
+    /// From the kernel's iterator. Of several holders one of `preferred` is taken, else the first.
+    pub(super) fn of(holdings: &[Holding], preferred: &dyn Fn(u32) -> bool) -> Self {
+        let mut owners = Self::default();
+        for holding in holdings {
+            if let Some(cookie) = holding.cookie {
+                owners
+                    .by_cookie
+                    .entry(cookie)
+                    .and_modify(|task| {
+                        if !preferred(task.pid) && preferred(holding.task.pid) {
+                            *task = holding.task;
+                        }
+                    })
+                    .or_insert(holding.task);
+            }
+        }
+        owners
+    }
+
+    /// From /proc, where there is no iterator.
+    fn of_proc(preferred: &dyn Fn(u32) -> bool) -> io::Result<Self> {
+        let table = FdTable::scan(None)?;
+        let mut owners = Self::default();
+        for inode in table.inodes() {
+            let holders = table.holders(inode);
+            if let Some(holder) = holders.iter().find(|holder| preferred(holder.pid)).or(holders.first()) {
+                owners.by_inode.insert(inode, Task { pid: holder.pid, comm: holder.comm });
+            }
+        }
+        Ok(owners)
+    }
+
+    fn owner(&self, snapshot: &SocketSnapshot) -> Option<Owner> {
+        let by_cookie = snapshot.id.socket.cookie.and_then(|cookie| self.by_cookie.get(&cookie));
+        let task = by_cookie.or_else(|| self.by_inode.get(&snapshot.id.inode?))?;
+        Some(Owner { task: *task, how: OwnerHow::FdTable })
+    }
+}
+
+/// The dumping thread.
+pub(super) struct Dumps {
+    requests: Sender<Request>,
+    answers: mpsc::Receiver<Answer>,
+    busy: bool,
+}
+
+impl Dumps {
+    /// Starts it with a dump of everything. `owners` come from the kernel; without them /proc is asked, `pids` preferred. On the classic
+    /// path (`cookies` false) the engine cannot match sockets by cookie.
+    pub(super) fn start(owners: Option<Owners>, pids: Vec<u32>, cookies: bool) -> io::Result<Self> {
+        let (requests, todo) = channel();
+        let (tell, answers) = mpsc::channel(4);
+        thread::Builder::new().name("sock_diag".into()).spawn(move || {
+            let preferred = move |pid: u32| pids.contains(&pid);
+            let owners = match owners {
+                Some(owners) => owners,
+                None => Owners::of_proc(&preferred).unwrap_or_else(|error| {
+                    let _ = tell.blocking_send(Answer::Note(format!("/proc cannot be read: {error}")));
+                    Owners::default()
+                }),
+            };
+            Worker { tell, owners, cookies, overflows: FxHashMap::default() }.work(&todo);
+        })?;
+        let mut dumps = Self { requests, answers, busy: false };
+        dumps.ask(Request { netns: Vec::new(), states: ALL_STATES });
+        Ok(dumps)
+    }
+
+    /// Asks for a dump, unless one is under way.
+    pub(super) fn ask(&mut self, request: Request) {
+        if !self.busy {
+            self.busy = self.requests.send(request).is_ok();
+        }
+    }
+
+    /// The next answer.
+    pub(super) async fn answer(&mut self) -> Answer {
+        match self.answers.recv().await {
+            Some(Answer::Done) => {
+                self.busy = false;
+                Answer::Done
+            }
+            Some(answer) => answer,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// The thread's side.
+struct Worker {
+    tell: mpsc::Sender<Answer>,
+    owners: Owners,
+    cookies: bool,
+    /// `TCPTimeWaitOverflow` of each namespace when last read.
+    overflows: FxHashMap<u32, u64>,
+}
+
+/// The loop is gone: nothing more to do.
+struct Gone;
+
+impl Worker {
+    fn work(mut self, todo: &Receiver<Request>) {
+        let (mut set, opened) = match DiagSet::open() {
+            Ok(opened) => opened,
+            Err(error) => {
+                let _ = self.tell.blocking_send(Answer::Note(format!(
+                    "sock_diag is not available ({error}): sockets that existed before are unknown until they move"
+                )));
+                return;
+            }
+        };
+        let mut refused = 0;
+        for failure in &opened.unreachable {
+            refused += 1;
+            if refused == 1 {
+                let _ = self.tell.blocking_send(Answer::Note(format!(
+                    "{} of {} network namespaces cannot be entered (first: {}: {}): their older sockets are unknown until they move",
+                    opened.unreachable.len(),
+                    opened.unreachable.len() + set.namespaces().count(),
+                    failure.netns.inode,
+                    failure.why
+                )));
+            }
+        }
+        while let Ok(request) = todo.recv() {
+            if self.answer(&mut set, &request).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn answer(&mut self, set: &mut DiagSet, request: &Request) -> Result<(), Gone> {
+        // Namespaces come and go; a failure leaves those that are known.
+        let _ = set.refresh();
+        let mut events: Vec<Event> = set
+            .fin_timeouts()
+            .into_iter()
+            .map(|(netns, seconds)| Event::FinTimeout { netns, seconds })
+            .collect();
+        let wanted: Vec<Netns> = set
+            .namespaces()
+            .filter(|netns| request.netns.is_empty() || request.netns.contains(&netns.inode))
+            .cloned()
+            .collect();
+        for netns in wanted {
+            let began = Kernel::now();
+            events.extend(self.overflow(&netns));
+            let Some(diag) = set.diag(netns.inode) else { continue };
+            let (owners, cookies, tell) = (&self.owners, self.cookies, &self.tell);
+            let dumped = diag.dump(netns.inode, request.states, &mut |mut snapshot| {
+                snapshot.owner = owners.owner(&snapshot);
+                if !cookies {
+                    snapshot.id.socket.cookie = None;
+                }
+                events.push(Event::Snapshot(snapshot));
+                if events.len() >= BATCH {
+                    // A loop that is gone is noticed at the end of this dump.
+                    let _ = tell.blocking_send(Answer::Events(std::mem::take(&mut events)));
+                }
+            });
+            if dumped.is_ok() {
+                events.push(Event::SnapshotDone {
+                    began,
+                    at: Kernel::now(),
+                    netns: netns.inode,
+                    states: request.states,
+                });
+            }
+        }
+        self.send(Answer::Events(events))?;
+        self.send(Answer::Done)
+    }
+
+    /// TIME_WAITs that were never made since the last look.
+    fn overflow(&mut self, netns: &Netns) -> Option<Event> {
+        let now = Netstat::read(netns).ok()?.counter("TCPTimeWaitOverflow")?;
+        let before = self.overflows.insert(netns.inode, now)?;
+        (now > before).then(|| Event::TimeWaitOverflow {
+            at: Kernel::now(),
+            netns: netns.inode,
+            count: now - before,
+        })
+    }
+
+    fn send(&self, answer: Answer) -> Result<(), Gone> {
+        self.tell.blocking_send(answer).map_err(|_| Gone)
+    }
+}

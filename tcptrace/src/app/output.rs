@@ -1,0 +1,103 @@
+//! From the plan of an output to a sink.
+
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Stderr};
+use std::os::fd::AsFd as _;
+
+use super::names::CgroupNames;
+use super::spool::{Inlet, Spool};
+use crate::failure::{ExitCode, Failure};
+use crate::model::time::ClockAnchor;
+use crate::plan::{Color, Format, Kind, Output, Trace};
+use crate::sink::Sink;
+use crate::sink::column::Column;
+use crate::sink::csv::CsvSink;
+use crate::sink::json::{JsonSink, Stream};
+use crate::sink::lives::LivesSink;
+use crate::sink::text::{TextSink, TextStyle};
+use crate::sink::time::TimeStyle;
+
+/// Width of a line when nobody says: what most terminals show.
+const WIDTH: usize = 120;
+
+/// Opens the output; an existing file is replaced.
+///
+/// # Errors
+/// The file cannot be made.
+pub(super) fn open(output: &Output) -> Result<Spool, Failure> {
+    let file = match &output.path {
+        Some(path) => File::create(path).map_err(|error| {
+            Failure::new(ExitCode::Usage, format!("--output {}: {error}", path.display()))
+        })?,
+        None => io::stdout()
+            .as_fd()
+            .try_clone_to_owned()
+            .map(File::from)
+            .map_err(|error| Failure::new(ExitCode::Runtime, format!("stdout is not open: {error}")))?,
+    };
+    Spool::start(file)
+        .map_err(|error| Failure::new(ExitCode::Runtime, format!("starting the writer: {error}")))
+}
+
+/// The sink that the plan asks for.
+///
+/// # Errors
+/// Its header cannot be written.
+pub(super) fn sink(plan: &Trace, into: Inlet, anchor: ClockAnchor) -> Result<Box<dyn Sink>, Failure> {
+    let output = &plan.output;
+    let stream = match plan.kind {
+        Kind::Lives(_) => Stream::Lives,
+        Kind::Stream if plan.raw => Stream::Raw,
+        Kind::Stream => Stream::Moved,
+    };
+    Ok(match output.format {
+        Format::Json => {
+            let sink = JsonSink::new(into, stream, anchor);
+            match CgroupNames::open() {
+                Some(names) => Box::new(sink.with_names(Box::new(names))),
+                None => Box::new(sink),
+            }
+        }
+        Format::Csv => Box::new(
+            CsvSink::new(into, io::stderr(), stream, anchor, output.header)
+                .map_err(|error| Failure::new(ExitCode::Runtime, format!("writing the header: {error}")))?,
+        ),
+        Format::Text => {
+            let style = style(plan, anchor);
+            match stream {
+                Stream::Lives => Box::new(LivesSink::<Inlet, Stderr>::new(into, io::stderr(), &style)),
+                _ => Box::new(TextSink::<Inlet, Stderr>::new(into, io::stderr(), &style, plan.raw)),
+            }
+        }
+    })
+}
+
+fn style(plan: &Trace, anchor: ClockAnchor) -> TextStyle {
+    let output = &plan.output;
+    let on_terminal = output.path.is_none() && io::stdout().is_terminal();
+    let width = (!output.wide).then(|| if on_terminal { terminal_width() } else { WIDTH });
+    let columns = output.columns.clone().unwrap_or_else(|| match plan.kind {
+        Kind::Lives(_) => Column::for_lives(width).to_vec(),
+        Kind::Stream => Column::for_stream(width).to_vec(),
+    });
+    TextStyle {
+        columns,
+        time: output.time.unwrap_or(TimeStyle::Local),
+        anchor,
+        width,
+        colour: match output.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => on_terminal && anstream::stdout().current_choice() != anstream::ColorChoice::Never,
+        },
+        header: output.header,
+    }
+}
+
+fn terminal_width() -> usize {
+    rustix::termios::tcgetwinsize(io::stdout())
+        .ok()
+        .map(|size| usize::from(size.ws_col))
+        .filter(|columns| *columns > 0)
+        .unwrap_or(WIDTH)
+}

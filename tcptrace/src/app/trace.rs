@@ -1,0 +1,394 @@
+//! A tracing run: start, follow, finish.
+
+mod start;
+
+use std::io::{self, Write as _};
+use std::time::Duration;
+
+use tokio::signal::unix::Signal;
+use tokio::time::{Instant, sleep_until};
+
+use super::dumps::{Answer, Dumps, Request};
+use super::processes::Processes;
+use super::spool::Spool;
+use crate::engine::Engine;
+use crate::engine::gate::Gate;
+use crate::engine::update::Update;
+use crate::failure::{ExitCode, Failure};
+use crate::model::event::{Event, LossPlace};
+use crate::model::state::TcpState;
+use crate::model::summary::Summary;
+use crate::model::time::Mono;
+use crate::plan::{Format, Kind, Trace};
+use crate::sink::{Sink, notice};
+use crate::source::kernel::Kernel;
+
+/// Losses, polls and the reader's presence are looked after so often.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Open questions are put to sock_diag so often.
+const POLL: Duration = Duration::from_secs(1);
+
+/// Events taken at once: bounds how long signals and ticks wait.
+const BUDGET: usize = 4096;
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// SIGINT or SIGTERM.
+    Signal,
+    /// `--duration` is over.
+    Duration,
+    /// `--count` is reached.
+    Count,
+    /// Nobody reads any more, or the disk is full: the writer says which.
+    Writer,
+    /// The processes of `--pid` and their sockets are gone.
+    Gone,
+}
+
+/// What the loop does next.
+enum Next {
+    Stop(Stop),
+    /// A tick, or something of the engine's, is due.
+    Due,
+    /// The writer can take output again.
+    Room,
+    /// A process of `--pid` has gone.
+    Exited(u32),
+    /// From the dumping thread.
+    Answer(Answer),
+    /// The ring may have events.
+    Events(io::Result<()>),
+}
+
+/// Runs the plan.
+///
+/// # Errors
+/// Why it could not start, or what failed on the way.
+pub(super) fn run(plan: &Trace) -> Result<ExitCode, Failure> {
+    let spool = super::output::open(&plan.output)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(ExitCode::Runtime, format!("starting the runtime: {error}")))?;
+    runtime.block_on(async {
+        let mut run = Run::start(plan, spool).await?;
+        let stop = run.follow().await?;
+        run.finish(stop).await
+    })
+}
+
+/// What runs.
+struct Run<'a> {
+    plan: &'a Trace,
+    kernel: Kernel,
+    desk: Desk,
+    spool: Spool,
+    dumps: Option<Dumps>,
+    processes: Processes,
+    began: Mono,
+    polled: Instant,
+    int: Signal,
+    term: Signal,
+}
+
+/// From an event to the output.
+struct Desk {
+    engine: Engine,
+    gate: Gate,
+    sink: Box<dyn Sink>,
+    /// What the sink said; it writes to memory, so this is about values that have no form.
+    trouble: Option<io::Error>,
+}
+
+impl Desk {
+    fn observe(&mut self, event: &Event) {
+        let Self { engine, gate, sink, trouble } = self;
+        engine.observe(event, &mut |update| write(gate, sink.as_mut(), trouble, &update));
+        // Only now the engine knows who accepted it.
+        if let Event::Accepted(accepted) = event
+            && let Some(subject) = engine.subject(&accepted.socket)
+        {
+            gate.reconsider(&subject, &mut |update| keep(trouble, sink.update(update)));
+        }
+    }
+
+    fn finish(&mut self, now: Mono, unfinished: bool) {
+        let Self { engine, gate, sink, trouble } = self;
+        engine.finish(now, unfinished, &mut |update| write(gate, sink.as_mut(), trouble, &update));
+    }
+
+    fn flush(&mut self) {
+        keep(&mut self.trouble, self.sink.flush());
+    }
+}
+
+fn write(gate: &mut Gate, sink: &mut dyn Sink, trouble: &mut Option<io::Error>, update: &Update<'_>) {
+    gate.pass(update, &mut |update| keep(trouble, sink.update(update)));
+}
+
+/// Keeps the first error.
+fn keep(trouble: &mut Option<io::Error>, outcome: io::Result<()>) {
+    if let Err(error) = outcome {
+        trouble.get_or_insert(error);
+    }
+}
+
+impl Run<'_> {
+    /// Takes events, hands over output, answers signals, until it is time to stop.
+    async fn follow(&mut self) -> Result<Stop, Failure> {
+        let deadline = self.plan.duration.map(|duration| Instant::now() + duration);
+        let mut tick = Instant::now() + TICK;
+        loop {
+            if self.desk.gate.is_done() {
+                return Ok(Stop::Count);
+            }
+            if self.spool.is_broken() {
+                return Ok(Stop::Writer);
+            }
+            if let Some(error) = self.desk.trouble.take() {
+                return Err(Failure::new(ExitCode::Runtime, format!("writing output: {error}")));
+            }
+            match self.wait(self.due(tick), deadline).await {
+                Next::Stop(stop) => return Ok(stop),
+                Next::Due => {
+                    self.look_after(&mut tick);
+                    if self.spool.is_unread() {
+                        return Ok(Stop::Writer);
+                    }
+                    if self.is_over() {
+                        return Ok(Stop::Gone);
+                    }
+                }
+                Next::Room => {}
+                Next::Exited(pid) => self.say_exited(pid),
+                Next::Answer(answer) => self.take(answer),
+                Next::Events(ready) => {
+                    ready.map_err(|error| {
+                        Failure::new(ExitCode::Runtime, format!("polling the ring buffer: {error}"))
+                    })?;
+                    self.drain();
+                }
+            }
+            self.desk.flush();
+            self.spool.hand_over();
+        }
+    }
+
+    /// Waits for the next thing to do; what is more urgent comes first. While output waits for its reader no events are taken.
+    async fn wait(&mut self, due: Instant, deadline: Option<Instant>) -> Next {
+        let Self { kernel, spool, dumps, processes, int, term, .. } = self;
+        let waiting = spool.is_waiting();
+        tokio::select! {
+            biased;
+            _ = int.recv() => Next::Stop(Stop::Signal),
+            _ = term.recv() => Next::Stop(Stop::Signal),
+            () = at(deadline) => Next::Stop(Stop::Duration),
+            () = sleep_until(due) => Next::Due,
+            _ = spool.room(), if waiting => Next::Room,
+            pid = processes.exited() => Next::Exited(pid),
+            answer = answered(dumps) => Next::Answer(answer),
+            ready = kernel.ready(), if !waiting => Next::Events(ready),
+        }
+    }
+
+    /// The next moment at which something is due by itself.
+    fn due(&self, tick: Instant) -> Instant {
+        let engine = self.desk.engine.next_due().map(|due| {
+            Instant::now() + Duration::from_nanos(due.since(Kernel::now())) + Duration::from_millis(1)
+        });
+        engine.map_or(tick, |due| due.min(tick))
+    }
+
+    fn drain(&mut self) -> usize {
+        let Self { kernel, desk, processes, .. } = self;
+        kernel.drain(BUDGET, |event| {
+            if let Event::Forked { child } = event {
+                desk.gate.filter_mut().pids.insert(child);
+                processes.add(child);
+            }
+            desk.observe(&event);
+        })
+    }
+
+    /// Tells the engine the time; once a tick also losses, polls, our own cost, and whether anybody still reads.
+    fn look_after(&mut self, tick: &mut Instant) {
+        self.desk.observe(&Event::Tick(Kernel::now()));
+        if Instant::now() < *tick {
+            return;
+        }
+        *tick = Instant::now() + TICK;
+        self.count_losses();
+        self.kernel.sample_cost();
+        if self.polled.elapsed() >= POLL {
+            self.polled = Instant::now();
+            self.poll();
+        }
+    }
+
+    fn count_losses(&mut self) {
+        for (place, count) in self.kernel.losses() {
+            if self.plan.output.format == Format::Json {
+                let total = self.desk.engine.lost() + count;
+                // Nobody may read stderr.
+                let _ = notice::write_lost(&mut io::stderr(), count, place, total);
+            }
+            self.desk.observe(&Event::Lost { at: Kernel::now(), count, place });
+        }
+    }
+
+    /// Puts the engine's open questions to sock_diag.
+    fn poll(&mut self) {
+        let Some(dumps) = &mut self.dumps else { return };
+        let questions: Vec<_> = self.desk.engine.open_questions().collect();
+        if questions.is_empty() {
+            return;
+        }
+        let states = questions.iter().fold(0, |all, question| all | question.states);
+        let netns = questions.iter().map(|question| question.netns).collect::<Option<Vec<_>>>();
+        dumps.ask(Request { netns: netns.unwrap_or_default(), states });
+    }
+
+    fn take(&mut self, answer: Answer) {
+        match answer {
+            Answer::Events(events) => {
+                for event in events {
+                    if self.concerns(&event) {
+                        self.desk.observe(&event);
+                    }
+                }
+            }
+            Answer::Note(note) => say(&format!("note: {note}")),
+            Answer::Done => {}
+        }
+    }
+
+    /// Whether a socket of a dump may be shown at all; others would only fill the table.
+    fn concerns(&mut self, event: &Event) -> bool {
+        let Event::Snapshot(snapshot) = event else { return true };
+        let filter = self.desk.gate.filter_mut();
+        let own = snapshot.owner.is_some_and(|owner| filter.pids.contains(&owner.task.pid));
+        if own
+            && snapshot.state == TcpState::Listen
+            && let Some(port) = snapshot.id.endpoints.local.port
+        {
+            self.kernel.watch_port(port);
+        }
+        let filter = self.desk.gate.filter_mut();
+        filter.pids.is_empty()
+            || own
+            || self.desk.engine.subject(&snapshot.id.socket).is_some()
+            || snapshot.mini
+    }
+
+    fn say_exited(&mut self, pid: u32) {
+        let live = self.desk.engine.live();
+        let plural = if live == 1 { "socket is" } else { "sockets are" };
+        let then = if live == 0 {
+            "no sockets left".into()
+        } else {
+            format!("going on until its {live} {plural} gone")
+        };
+        say(&format!("process {pid} has exited: {then}"));
+    }
+
+    /// All processes of `--pid` have exited and nothing of theirs is left.
+    fn is_over(&self) -> bool {
+        !self.plan.filter.pids.is_empty() && self.processes.alive() == 0 && self.desk.engine.live() == 0
+    }
+
+    /// Detaches, takes what is still in the ring, and writes the end.
+    async fn finish(mut self, stop: Stop) -> Result<ExitCode, Failure> {
+        let costs = self.kernel.costs();
+        let cost = self.kernel.main_cost();
+        self.kernel.detach();
+        let now = Kernel::now();
+        while stop != Stop::Writer && self.drain() > 0 {
+            self.desk.flush();
+            if self.spool.room().await.is_none() {
+                break;
+            }
+            self.spool.hand_over();
+        }
+        self.count_losses();
+        let forgotten = self.desk.gate.forgotten();
+        if forgotten > 0 {
+            self.desk.observe(&Event::Lost { at: now, count: forgotten, place: LossPlace::Table });
+        }
+        let unfinished = matches!(&self.plan.kind, Kind::Lives(lives) if lives.unfinished);
+        self.desk.finish(now, unfinished);
+        let engine = &self.desk.engine;
+        let summary = Summary {
+            events: engine.events(),
+            lost: engine.lost() + forgotten,
+            connections: engine.connections(),
+            evictions: engine.evictions(),
+            duration_ns: now.since(self.began),
+            kernel: cost,
+        };
+        if self.plan.output.format == Format::Json {
+            let _ = notice::write_summary(&mut io::stderr(), &summary);
+        }
+        if let Err(error) = self.desk.sink.finish(&summary) {
+            self.desk.trouble.get_or_insert(error);
+        }
+        if self.plan.verbose > 0 {
+            say_costs(&costs, summary.connections);
+        }
+        let (code, plan, trouble) = (self.code(&summary), self.plan, self.desk.trouble.take());
+        let closing = self.spool.close();
+        let written = tokio::select! {
+            written = closing => written,
+            // The reader does not read: a second signal does not wait for it.
+            _ = self.int.recv() => return Ok(code),
+            _ = self.term.recv() => return Ok(code),
+        };
+        match written.and(trouble.map_or(Ok(()), Err)) {
+            Ok(()) => Ok(code),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(code),
+            Err(error) => {
+                let place =
+                    plan.output.path.as_ref().map_or("stdout".into(), |path| path.display().to_string());
+                Err(Failure::new(ExitCode::Runtime, format!("writing to {place}: {error}")))
+            }
+        }
+    }
+
+    fn code(&self, summary: &Summary) -> ExitCode {
+        if self.plan.strict && summary.lost > 0 { ExitCode::Lost } else { ExitCode::Ok }
+    }
+}
+
+/// A deadline, or never.
+async fn at(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn answered(dumps: &mut Option<Dumps>) -> Answer {
+    match dumps {
+        Some(dumps) => dumps.answer().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// A line for the person at the terminal.
+fn say(line: &str) {
+    // Nobody may read stderr.
+    let _ = writeln!(io::stderr(), "tcptrace: {line}");
+}
+
+fn say_costs(costs: &[(&'static str, crate::model::summary::KernelCost)], connections: u64) {
+    for (name, cost) in costs {
+        if let Some(each) = cost.ns.checked_div(cost.runs) {
+            let per_connection = cost.ns.checked_div(connections).unwrap_or(0);
+            say(&format!(
+                "{name}: {} runs measured, {each} ns each, {per_connection} ns per connection",
+                cost.runs
+            ));
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Starting a run: attach, prove that events flow, and begin to look at what existed before.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::Instant;
+
+use super::{Desk, Run, say};
+use crate::app::dumps::{Dumps, Owners};
+use crate::app::output;
+use crate::app::processes::Processes;
+use crate::app::spool::Spool;
+use crate::engine::gate::Gate;
+use crate::engine::{Config, Engine};
+use crate::failure::{ExitCode, Failure};
+use crate::model::event::Event;
+use crate::model::time::{ClockAnchor, Mono};
+use crate::plan::{Kind, Trace};
+use crate::source::kernel::{AttachError, Kernel, Options, Path, Scope, Want};
+use crate::source::process_tree::ProcessTree;
+
+impl<'a> Run<'a> {
+    /// On return events are being collected, and the user has been told so.
+    pub(super) async fn start(plan: &'a Trace, spool: Spool) -> Result<Self, Failure> {
+        let int = signal(SignalKind::interrupt());
+        let term = signal(SignalKind::terminate());
+        let (int, term) = int
+            .and_then(|int| Ok((int, term?)))
+            .map_err(|error| Failure::new(ExitCode::Runtime, format!("handling signals: {error}")))?;
+        let mut filter = plan.filter.clone();
+        if plan.follow_forks
+            && let Ok(tree) = ProcessTree::scan()
+        {
+            for pid in plan.filter.pids.iter().flat_map(|pid| tree.descendants_of(*pid)) {
+                filter.pids.insert(pid);
+            }
+        }
+        let lives = matches!(plan.kind, Kind::Lives(_));
+        let options = Options {
+            attach: plan.attach,
+            want: Want { resets: true, destroyed: lives, follow_forks: plan.follow_forks },
+            mptcp: plan.mptcp,
+            ring_bytes: plan.ring_bytes,
+            measure: plan.verbose > 0,
+            scope: Scope::of(&filter),
+            deaf: std::env::var_os("TCPTRACE_TEST_DEAF").is_some(),
+        };
+        let mut kernel = Kernel::attach(&options)?;
+        let began = Kernel::now();
+        if kernel.path() == Path::Classic
+            && let Some(flag) = plan.filter.needs_btf()
+        {
+            return Err(Failure::new(
+                ExitCode::Unsuitable,
+                format!("{flag} needs BTF, which this kernel does not offer: leave it out"),
+            ));
+        }
+        let anchor = anchor(began);
+        let sink = output::sink(plan, spool.inlet(), anchor)?;
+        let engine = Engine::new(config(plan, &kernel, began));
+        let gate = Gate::new(filter, plan.show(), plan.count);
+        let mut desk = Desk { engine, gate, sink, trouble: None };
+        let mut early: Vec<Event> = Vec::new();
+        kernel.self_test(|event| early.push(event)).await?;
+        tell(plan, &kernel);
+        desk.flush();
+        early.iter().for_each(|event| desk.observe(event));
+
+        let pids: Vec<u32> = plan.filter.pids.iter().copied().collect();
+        let preferred = |pid: u32| plan.filter.pids.contains(&pid);
+        let owners = match kernel.path() {
+            Path::Btf => kernel.holdings().ok().map(|holdings| Owners::of(&holdings, &preferred)),
+            Path::Classic => None,
+        };
+        let processes = Processes::watch(desk.gate.filter_mut().pids.iter().copied());
+        let dumps = match Dumps::start(owners, pids, kernel.path() == Path::Btf) {
+            _ if plan.raw => None,
+            Ok(dumps) => Some(dumps),
+            Err(error) => {
+                say(&format!("note: older sockets are unknown until they move: {error}"));
+                None
+            }
+        };
+        let polled = Instant::now();
+        Ok(Self { plan, kernel, desk, spool, dumps, processes, began, polled, int, term })
+    }
+}
+
+/// Both clocks at `mono`'s moment, as near as two readings can be.
+fn anchor(mono: Mono) -> ClockAnchor {
+    let real = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    let real_ns = i128::from(real.tv_sec) * 1_000_000_000 + i128::from(real.tv_nsec);
+    let since = i128::from(Kernel::now().0) - i128::from(mono.0);
+    ClockAnchor { mono, real_ns: real_ns - since }
+}
+
+fn config(plan: &Trace, kernel: &Kernel, began: Mono) -> Config {
+    let attached = |name: &str| kernel.attached().iter().any(|attached| attached.starts_with(name));
+    // The coarse clock moves once a tick of the kernel.
+    let tick = rustix::time::clock_getres(rustix::time::ClockId::MonotonicCoarse);
+    let hz = u32::try_from(tick.tv_nsec).ok().filter(|ns| *ns > 0).map_or(250, |ns| 1_000_000_000 / ns);
+    Config {
+        max_connections: plan.max_connections,
+        through_time_wait: matches!(&plan.kind, Kind::Lives(lives) if lives.through_time_wait),
+        hz,
+        own_pid: std::process::id(),
+        cookies: kernel.path() == Path::Btf,
+        resets: attached("reset_sent"),
+        destroys: attached("destroyed"),
+        complete_since: plan.filter.is_empty().then_some(began),
+        ..Config::default()
+    }
+}
+
+/// The line that says that events flow, and what to know.
+fn tell(plan: &Trace, kernel: &Kernel) {
+    let system = rustix::system::uname();
+    let filtered = if plan.filter.is_empty() { "" } else { ", filtered" };
+    say(&format!(
+        "tracing sock:inet_sock_set_state ({} path, {} programs, Linux {}{filtered}); Ctrl-C ends",
+        kernel.path().name(),
+        kernel.attached().len(),
+        system.release().to_string_lossy(),
+    ));
+    for note in plan.notes.iter().chain(kernel.notes()) {
+        say(&format!("note: {note}"));
+    }
+    if plan.verbose > 0 {
+        say(&format!("attached: {}", kernel.attached().join(", ")));
+    }
+}
+
+impl From<AttachError> for Failure {
+    fn from(error: AttachError) -> Self {
+        let code = match error {
+            AttachError::NotPermitted(_) => ExitCode::NoPermission,
+            AttachError::Unsuitable(_) => ExitCode::Unsuitable,
+            AttachError::Failed(_) => ExitCode::Runtime,
+        };
+        Self::new(code, error.to_string())
+    }
+}

@@ -1,0 +1,105 @@
+//! What a complete dump proves by what it does not show.
+
+use std::time::Duration;
+
+use super::dump::{ALL_STATES, MINI_STATES};
+use super::ending::Endpoint;
+use super::life::Phase;
+use super::stays::Known;
+use super::table::Slot;
+use super::update::Update;
+use super::{Engine, cause};
+use crate::model::evidence::Span;
+use crate::model::life::End;
+use crate::model::state::TcpState;
+use crate::model::time::Mono;
+use crate::model::transition::SeenBy;
+
+impl Engine {
+    /// A dump of a namespace is complete: what it should have shown and did not is gone.
+    pub(super) fn snapshot_done(
+        &mut self,
+        began: Mono,
+        at: Mono,
+        netns: u32,
+        states: u32,
+        out: &mut dyn FnMut(Update<'_>),
+    ) {
+        self.graves.dumped(at);
+        if self.minis > 0 {
+            let minis: Vec<Slot> = self.table.indexed_by_ends().collect();
+            for slot in minis {
+                self.missing_mini(slot, began, at, netns, states, out);
+            }
+        }
+        let known = self.netns.get(&netns).map_or(self.loss.generation, |known| known.repaired);
+        if known == self.loss.generation || self.loss.at > began {
+            return;
+        }
+        let doubtful: Vec<Slot> = self
+            .table
+            .slots()
+            .filter(|slot| {
+                let life = self.table.life(*slot);
+                life.netns == netns
+                    && life.generation != self.loss.generation
+                    && matches!(life.phase, Phase::Open)
+                    && life.stays.last().entered <= began
+            })
+            .collect();
+        // It may have moved on to any state: only a dump of all of them proves that it is gone.
+        if states & ALL_STATES != ALL_STATES {
+            return;
+        }
+        for slot in doubtful {
+            let how = Endpoint {
+                at,
+                known: Known::Unknown,
+                in_from: Some(Span::UNKNOWN),
+                ending: cause::ending(End::Unknown),
+                attached: false,
+                kernel: None,
+                seen_by: SeenBy::SockDiag,
+            };
+            self.end_seen(slot, how, out);
+        }
+        if let Some(known) = self.netns.get_mut(&netns) {
+            known.repaired = self.loss.generation;
+        }
+    }
+
+    fn missing_mini(
+        &mut self,
+        slot: Slot,
+        began: Mono,
+        at: Mono,
+        netns: u32,
+        states: u32,
+        out: &mut dyn FnMut(Update<'_>),
+    ) {
+        let life = self.table.life(slot);
+        let Some(mini) = life.mini().copied() else { return };
+        let last = life.stays.last();
+        // A FIN_WAIT_2 may have become TIME_WAIT: both must have been asked for.
+        let needed =
+            if last.state == TcpState::TimeWait { 1 << TcpState::TimeWait as u8 } else { MINI_STATES };
+        let before = mini.confirmed.unwrap_or(last.entered).max(last.entered);
+        if life.netns != netns || states & needed != needed || before >= began {
+            return;
+        }
+        let expires = mini.expires.unwrap_or(at);
+        let due = at + Duration::from_millis(20) >= expires;
+        let gone = if due { expires.max(before).min(at) } else { at };
+        let error_ns = Some(at.since(gone).max(gone.since(before)));
+        let known = if mini.overflowed { Known::Unknown } else { Known::About { error_ns } };
+        let end = match last.state {
+            TcpState::TimeWait if due => End::TimeWait,
+            TcpState::TimeWait => End::Recycled,
+            _ if mini.peer_reset.is_some() => End::RstReceived,
+            _ if mini.either => End::Unknown,
+            _ if due => End::FinWait2Timeout,
+            _ => End::Unknown,
+        };
+        self.gone(slot, gone, known, end, SeenBy::SockDiag, out);
+    }
+}

@@ -1,0 +1,178 @@
+//! `cargo xtask bench`: what tcptrace costs and loses beside its peers, in turns, under the same load.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Map, Value, json};
+
+use crate::contender::{Contender, Cost};
+use crate::load::{self, Done};
+use crate::workspace::{binary, cargo, must, root};
+
+const STATS: &str = "/proc/sys/kernel/bpf_stats_enabled";
+
+/// Options of `cargo xtask bench`.
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// How often each contender is measured.
+    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    rounds: u32,
+    /// Another tcptrace than this workspace's.
+    #[arg(long, value_name = "FILE")]
+    tcptrace: Option<PathBuf>,
+    /// Leave tcptrace out and measure the peers alone.
+    #[arg(long)]
+    peers_only: bool,
+    #[command(flatten)]
+    load: load::Args,
+}
+
+/// The kernel's times for eBPF programs, switched on while this value lives.
+struct Stats {
+    before: String,
+}
+
+impl Stats {
+    fn on() -> Result<Self> {
+        let before = fs::read_to_string(STATS).with_context(|| format!("cannot read {STATS}"))?;
+        fs::write(STATS, "1").with_context(|| format!("cannot write {STATS}"))?;
+        Ok(Self { before })
+    }
+}
+
+impl Drop for Stats {
+    fn drop(&mut self) {
+        let _ = fs::write(STATS, &self.before);
+    }
+}
+
+/// The runs of one contender; without a tracer there is no cost.
+struct Series {
+    name: &'static str,
+    runs: Vec<(Done, Option<Cost>)>,
+}
+
+/// One column: its name in JSON, its title, and the figure of a run.
+type Column = (&'static str, &'static str, fn(&Done, Option<&Cost>) -> Option<f64>);
+
+const COLUMNS: [Column; 7] = [
+    ("kernel_ns_per_change", "kernel ns/change", |done, cost| {
+        Some(float(cost?.kernel_ns) / float(done.changes))
+    }),
+    ("kernel_ns_per_run", "ns/run", |_, cost| Some(float(cost?.kernel_ns) / float(cost?.runs))),
+    ("missing", "missing", |done, cost| Some(float(done.changes.saturating_sub(cost?.seen)))),
+    ("reported_lost", "reported lost", |_, cost| Some(float(cost?.reported_lost?))),
+    ("cpu_seconds", "CPU s", |_, cost| Some(cost?.cpu_seconds)),
+    ("peak_rss_mib", "peak RSS MiB", |_, cost| Some(float(cost?.peak_rss_kib) / 1024.0)),
+    ("connections_per_second", "connections/s", |done, _| Some(float(done.connections) / done.seconds)),
+];
+
+/// Runs the task.
+#[expect(clippy::print_stdout, reason = "a task talks to the developer who started it")]
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    if !rustix::process::geteuid().is_root() {
+        bail!("needs root: run `sudo env PATH=\"$PATH\" cargo xtask bench`");
+    }
+    let root = root()?;
+    let tcptrace = match &args.tcptrace {
+        Some(given) => given.canonicalize().with_context(|| format!("cannot find {}", given.display()))?,
+        None if args.peers_only => PathBuf::new(),
+        None => {
+            must(cargo(&root).args(["build", "--quiet", "--release", "--locked", "--package", "tcptrace"]))?;
+            binary(&root, "release")
+        }
+    };
+    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let mut contenders = Contender::all(tcptrace, folder.path());
+    if args.peers_only {
+        contenders.remove(0);
+    }
+    let names = std::iter::once("no tracer").chain(contenders.iter().map(|one| one.name));
+    let mut all: Vec<_> = names.map(|name| Series { name, runs: Vec::new() }).collect();
+    let stats = Stats::on()?;
+    for round in 0..args.rounds as usize {
+        for turn in 0..all.len() {
+            // Each round begins with another contender, so that none profits from its place.
+            let index = (turn + round) % all.len();
+            let run = match index.checked_sub(1).and_then(|index| contenders.get(index)) {
+                None => (args.load.start()?, None),
+                Some(contender) => {
+                    let running = contender.start(folder.path())?;
+                    let before = running.programs()?;
+                    let done = args.load.start()?;
+                    (done, Some(running.end(before)?))
+                }
+            };
+            println!("round {} {}: {:.1} s", round + 1, all[index].name, run.0.seconds);
+            all[index].runs.push(run);
+        }
+    }
+    drop(stats);
+    let changes = all[0].runs[0].0.changes;
+    println!(
+        "\n{changes} state changes a run; median (min–max) of {} rounds; ×: relative to tcptrace",
+        args.rounds
+    );
+    println!("{}", table(&all));
+    println!("{}", report(&all, changes));
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Series {
+    /// Least, median and greatest of a figure over the runs; `None` where the contender has no such figure.
+    fn spread(&self, figure: fn(&Done, Option<&Cost>) -> Option<f64>) -> Option<[f64; 3]> {
+        let mut figures =
+            self.runs.iter().map(|(done, cost)| figure(done, cost.as_ref())).collect::<Option<Vec<_>>>()?;
+        figures.sort_by(f64::total_cmp);
+        let median =
+            (figures.get((figures.len().checked_sub(1)?) / 2)? + figures.get(figures.len() / 2)?) / 2.0;
+        Some([*figures.first()?, median, *figures.last()?])
+    }
+}
+
+/// One line a contender, under each figure: seven figures side by side are too wide to read.
+fn table(all: &[Series]) -> String {
+    let reference = all.iter().find(|series| series.name == "tcptrace");
+    let mut table = String::new();
+    for (_, title, figure) in COLUMNS {
+        table.push_str(&format!("\n{title}\n"));
+        for series in all {
+            let Some([least, median, greatest]) = series.spread(figure) else { continue };
+            let ratio =
+                reference.and_then(|reference| reference.spread(figure)).map(|[_, of, _]| median / of);
+            let ratio = ratio.filter(|ratio| ratio.is_finite()).map(|ratio| format!("  ×{ratio:.2}"));
+            let name = series.name;
+            let ratio = ratio.unwrap_or_default();
+            table.push_str(&format!("  {name:<16} {median:>12.2}  ({least:.2}–{greatest:.2}){ratio}\n"));
+        }
+    }
+    table
+}
+
+/// The same for programs, with the throughput relative to none.
+fn report(all: &[Series], changes: u64) -> Value {
+    let free = all.first().and_then(|series| series.spread(COLUMNS[6].2)).map(|[_, median, _]| median);
+    let contenders: Map<_, _> = all
+        .iter()
+        .map(|series| {
+            let mut figures = Map::new();
+            for (key, _, figure) in COLUMNS {
+                let spread = series.spread(figure);
+                let spread =
+                    spread.map(|[min, median, max]| json!({"min": min, "median": median, "max": max}));
+                figures.insert(key.to_owned(), spread.unwrap_or_default());
+            }
+            let speed = series.spread(COLUMNS[6].2).and_then(|[_, median, _]| Some(median / free?));
+            figures.insert("throughput_relative_to_none".to_owned(), json!(speed));
+            (series.name.to_owned(), Value::Object(figures))
+        })
+        .collect();
+    json!({"changes_a_run": changes, "contenders": contenders})
+}
+
+#[expect(clippy::cast_precision_loss, reason = "figures of a bench are far below 2^53")]
+fn float(count: u64) -> f64 {
+    count as f64
+}
