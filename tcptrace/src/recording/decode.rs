@@ -17,6 +17,10 @@ use crate::model::time::Mono;
 
 /// What a line turned out to be.
 #[derive(Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are events, and a box each would cost more than the copy"
+)]
 pub(super) enum Line<'a> {
     /// An event.
     Event(Event),
