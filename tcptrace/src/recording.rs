@@ -15,6 +15,7 @@ mod loose;
 mod moment;
 mod ordered;
 mod reader;
+mod swar;
 mod tape;
 mod word;
 

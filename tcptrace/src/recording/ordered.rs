@@ -1,6 +1,7 @@
 //! Fields of a line exactly as this tcptrace writes it: one pass, no allocation, no search for the line's end.
 
 use super::field::{Fields, Key, Wrong};
+use super::swar;
 
 /// Where a line begins.
 const BEGIN: &[u8] = b"{\"type\":\"";
@@ -38,8 +39,8 @@ impl<'a> Ordered<'a> {
     /// Up to the closing quote. Escapes are left to the loose reader.
     #[inline]
     fn quoted(&mut self) -> Option<&'a [u8]> {
-        let end = self.rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f | 0x80..))?;
-        let (text, rest) = self.rest.split_at(end);
+        let end = swar::plain(self.rest);
+        let (text, rest) = self.rest.split_at_checked(end)?;
         self.rest = rest.strip_prefix(b"\"")?;
         Some(text)
     }
@@ -47,27 +48,9 @@ impl<'a> Ordered<'a> {
     /// Digits as JSON has them: no leading zero, nothing that overflows.
     #[inline]
     fn digits(&mut self) -> Option<u64> {
-        let first = *self.rest.first()?;
-        let mut number = 0_u64;
-        let mut length = 0;
-        // 19 digits cannot overflow; the twentieth may.
-        for byte in self.rest.iter().take(19) {
-            let digit = byte.wrapping_sub(b'0');
-            if digit > 9 {
-                break;
-            }
-            number = number * 10 + u64::from(digit);
-            length += 1;
-        }
-        if length == 19
-            && let Some(digit) =
-                self.rest.get(19).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit <= 9)
-        {
-            number = number.checked_mul(10)?.checked_add(u64::from(digit))?;
-            length = 20;
-        }
+        let (number, length) = swar::number(self.rest)?;
         self.rest = self.rest.get(length..)?;
-        (length == 1 || (length > 1 && first != b'0')).then_some(number)
+        Some(number)
     }
 }
 
