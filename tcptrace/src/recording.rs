@@ -14,6 +14,7 @@ mod key;
 mod loose;
 mod moment;
 mod ordered;
+mod put;
 mod reader;
 mod swar;
 mod tape;
