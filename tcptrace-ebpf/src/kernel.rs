@@ -2,6 +2,7 @@
 
 mod accept;
 mod config;
+mod diagnose;
 mod filter;
 mod fork;
 mod held;

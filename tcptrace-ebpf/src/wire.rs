@@ -187,6 +187,27 @@ pub struct Memory {
     pub flags: u8,
     pub pad: u8,
     pub owner_comm: [u8; 16],
+    /// Id of the creator's cgroup.
+    pub cgroup: u64,
+    /// Inode of the network namespace; 0 = not looked up yet.
+    pub netns: u32,
+    pub pad2: u32,
+}
+
+impl Memory {
+    /// Nothing is remembered.
+    pub const NONE: Self = Self {
+        since_ns: 0,
+        owner_pid: 0,
+        owner_how: 0,
+        state: 0,
+        flags: 0,
+        pad: 0,
+        owner_comm: [0; 16],
+        cgroup: 0,
+        netns: 0,
+        pad2: 0,
+    };
 }
 
 /// Bits of [`Memory::flags`].
@@ -365,12 +386,14 @@ pub struct Held {
 
 /// Indexes of the per-CPU map `LOST`.
 pub mod lost {
-    /// The ring buffer was full: events that did not reach user space.
+    /// The ring buffer was full: state changes that did not reach user space.
     pub const RING: u32 = 0;
     /// Socket storage could not be made: the socket's memory is missing.
     pub const MEMORY: u32 = 1;
+    /// The ring buffer was full: records beside the state changes (accept, resets, …) that did not reach user space.
+    pub const HINTS: u32 = 2;
     /// Number of counters.
-    pub const COUNT: u32 = 2;
+    pub const COUNT: u32 = 3;
 }
 
 plain!(Offsets {
@@ -545,7 +568,7 @@ impl Record {
 
 const _: () = assert!(size_of::<Offsets>() == 56 * 2);
 const _: () = assert!(size_of::<Layout>() == 32);
-const _: () = assert!(size_of::<Memory>() == 32);
+const _: () = assert!(size_of::<Memory>() == 48);
 const _: () = assert!(size_of::<AcceptedBy>() == 32);
 const _: () = assert!(size_of::<StateChange>() == 192);
 const _: () = assert!(size_of::<Accepted>() == 48);

@@ -4,7 +4,6 @@ mod dumps;
 mod names;
 mod output;
 mod preflight;
-mod processes;
 mod spool;
 mod trace;
 

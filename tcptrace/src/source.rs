@@ -9,6 +9,7 @@ pub mod netns;
 pub mod netstat;
 pub mod preflight;
 pub mod process_tree;
+pub mod processes;
 pub mod replay;
 pub mod sock_diag;
 pub mod sysctl;

@@ -3,7 +3,7 @@
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
-use tcptrace_ebpf::wire::{Forked, kind};
+use tcptrace_ebpf::wire::{Forked, kind, lost};
 
 use super::config::{constant, offsets};
 use super::memory;
@@ -23,7 +23,7 @@ pub fn forked(ctx: BtfTracePointContext) -> i32 {
         // A new thread shares its process's pid.
         if memory::PIDS.insert(&pid, &1, BPF_NOEXIST).is_ok() {
             // SAFETY: no arguments.
-            ring::send(unsafe { bpf_ktime_get_ns() }, |room: *mut Forked| {
+            ring::send(unsafe { bpf_ktime_get_ns() }, lost::HINTS, |room: *mut Forked| {
                 // SAFETY: a reserved record of this type.
                 unsafe { room.write(Forked { kind: kind::FORKED, pad: [0; 3], child: pid }) };
             });

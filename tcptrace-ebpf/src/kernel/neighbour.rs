@@ -3,7 +3,7 @@
 use aya_ebpf::helpers::bpf_ktime_get_ns;
 use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
-use tcptrace_ebpf::wire::{Neighbour, kind, memory, what};
+use tcptrace_ebpf::wire::{Neighbour, kind, lost, memory, what};
 
 use super::config::{constant, offsets};
 use super::memory as memories;
@@ -52,7 +52,7 @@ fn tell(sock: *mut u8, what: u8, value: u16) {
     let cookie = load::<u64>(sock, constant!(offsets(), skc_cookie)).unwrap_or(0);
     // SAFETY: no arguments.
     let now = unsafe { bpf_ktime_get_ns() };
-    ring::send(now, |room: *mut Neighbour| {
+    ring::send(now, lost::HINTS, |room: *mut Neighbour| {
         // SAFETY: a reserved record of this type.
         unsafe {
             room.write(Neighbour {

@@ -28,11 +28,11 @@ pub(super) fn count_lost(what: u32) {
     }
 }
 
-/// Reserves a record, has `fill` write it in place, and hands it over. A full ring is counted and user space is woken.
+/// Reserves a record, has `fill` write it in place, and hands it over. A full ring is counted under `loss`.
 #[inline(always)]
-pub(super) fn send<R: 'static>(now: u64, fill: impl FnOnce(*mut R)) {
+pub(super) fn send<R: 'static>(now: u64, loss: u32, fill: impl FnOnce(*mut R)) {
     let Some(mut room) = EVENTS.reserve::<R>(0) else {
-        count_lost(lost::RING);
+        count_lost(loss);
         return;
     };
     fill(room.as_mut_ptr());

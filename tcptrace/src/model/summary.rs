@@ -7,6 +7,8 @@ pub struct Summary {
     pub events: u64,
     /// Events lost on the way.
     pub lost: u64,
+    /// Records beside the state changes that were lost: who accepted, resets.
+    pub lost_hints: u64,
     /// Connections that we knew.
     pub connections: u64,
     /// Connections that left the table because it was full.

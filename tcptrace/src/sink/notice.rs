@@ -25,11 +25,14 @@ pub fn write_lost(out: &mut impl Write, count: u64, place: LossPlace, total: u64
 /// # Errors
 /// What the writer says.
 pub fn write_summary(out: &mut impl Write, summary: &Summary) -> io::Result<()> {
-    let Summary { events, lost, connections, evictions, duration_ns, kernel } = *summary;
+    let Summary { events, lost, lost_hints, connections, evictions, duration_ns, kernel } = *summary;
     let plural = if connections == 1 { "" } else { "s" };
     let mut line = format!("{events} events, {lost} lost, {connections} connection{plural}").into_bytes();
     if evictions > 0 {
         write!(line, ", {evictions} evicted")?;
+    }
+    if lost_hints > 0 {
+        write!(line, ", {lost_hints} hints (accepts, resets) lost")?;
     }
     line.extend_from_slice(b" in ");
     duration::push_ns(&mut line, duration_ns, false);

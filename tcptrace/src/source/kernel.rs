@@ -8,6 +8,7 @@ mod drain;
 mod error;
 mod held;
 pub mod layout;
+mod log;
 mod offsets;
 mod pids;
 mod reasons;
@@ -66,6 +67,7 @@ pub struct Kernel {
     notes: Vec<String>,
     attached: Vec<&'static str>,
     cost: cost::Meter,
+    log: Option<log::Log>,
 }
 
 impl Kernel {

@@ -6,7 +6,6 @@ use tokio::time::Instant;
 use super::{Desk, Run, say};
 use crate::app::dumps::{Dumps, Owners};
 use crate::app::output;
-use crate::app::processes::Processes;
 use crate::app::spool::Spool;
 use crate::engine::gate::Gate;
 use crate::engine::{Config, Engine};
@@ -16,6 +15,7 @@ use crate::model::time::{ClockAnchor, Mono};
 use crate::plan::{Kind, Trace};
 use crate::source::kernel::{AttachError, Kernel, Options, Path, Scope, Want};
 use crate::source::process_tree::ProcessTree;
+use crate::source::processes::Processes;
 
 impl<'a> Run<'a> {
     /// On return events are being collected, and the user has been told so.
@@ -36,7 +36,12 @@ impl<'a> Run<'a> {
         let lives = matches!(plan.kind, Kind::Lives(_));
         let options = Options {
             attach: plan.attach,
-            want: Want { resets: true, destroyed: lives, follow_forks: plan.follow_forks },
+            want: Want {
+                resets: true,
+                destroyed: lives,
+                follow_forks: plan.follow_forks,
+                diagnostics: plan.verbose > 1,
+            },
             mptcp: plan.mptcp,
             ring_bytes: plan.ring_bytes,
             measure: plan.verbose > 0,
@@ -80,7 +85,7 @@ impl<'a> Run<'a> {
             }
         };
         let polled = Instant::now();
-        Ok(Self { plan, kernel, desk, spool, dumps, processes, began, polled, int, term })
+        Ok(Self { plan, kernel, desk, spool, dumps, processes, lost_hints: 0, began, polled, int, term })
     }
 }
 

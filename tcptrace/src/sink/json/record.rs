@@ -248,8 +248,10 @@ pub struct Summary<'a> {
     mono_ns: u64,
     /// State changes that reached us.
     events: u64,
-    /// Events lost on the way.
+    /// State changes lost on the way.
     lost: u64,
+    /// Records beside them that were lost (who accepted, resets): owners and causes may be missing.
+    lost_hints: u64,
     /// Connections that we knew.
     connections: u64,
     /// Connections that left the table because it was full.
@@ -266,7 +268,8 @@ pub struct Summary<'a> {
 
 impl<'a> Summary<'a> {
     pub(super) fn of(at: Mono, time: &'a str, summary: &summary::Summary, lost: u64) -> Self {
-        let summary::Summary { events, lost: _, connections, evictions, duration_ns, kernel } = *summary;
+        let summary::Summary { events, lost: _, lost_hints, connections, evictions, duration_ns, kernel } =
+            *summary;
         // Tenths of a nanosecond are more than the clock is worth.
         let mean = |cost: summary::KernelCost| {
             let tenths = (u128::from(cost.ns) * 10).checked_div(u128::from(cost.runs))?;
@@ -277,6 +280,7 @@ impl<'a> Summary<'a> {
             mono_ns: at.0,
             events,
             lost,
+            lost_hints,
             connections,
             evictions,
             duration_ns,

@@ -1,6 +1,7 @@
 //! Loading and attaching.
 
 use std::borrow::Cow;
+use std::thread;
 
 use aya::maps::{HashMap, PerCpuArray, RingBuf};
 use aya::programs::{BtfTracePoint, Program, ProgramError, TracePoint};
@@ -11,9 +12,13 @@ use super::btf::Btf;
 use super::cost::Meter;
 use super::drain::Ring;
 use super::error::{AttachError, short};
+use super::log::Log;
 use super::reasons::Reasons;
 use super::scope::Scope;
 use super::{Kernel, Path, WAKE, layout, offsets, pids};
+
+/// The smallest ring buffer: one page of the largest that Linux uses.
+const LEAST_RING: u32 = 1 << 16;
 
 /// The user's choice of attach path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +41,8 @@ pub struct Want {
     pub destroyed: bool,
     /// Children of the watched pids.
     pub follow_forks: bool,
+    /// The kernel half's own diagnostics, on stderr.
+    pub diagnostics: bool,
 }
 
 /// How to start.
@@ -84,6 +91,8 @@ impl Kernel {
     }
 
     fn btf(options: &Options, btf: &Btf) -> Result<Self, AttachError> {
+        // The loader wants it in its own form; parsing takes as long as loading, so it goes on meanwhile.
+        let types = thread::spawn(aya::Btf::from_sys_fs);
         let resolved = offsets::resolve(btf);
         if let Some(name) = resolved.fatal() {
             return Err(AttachError::Unsuitable(format!("this kernel's BTF has no `{name}`")));
@@ -95,9 +104,12 @@ impl Kernel {
         for (name, loses) in &resolved.missing {
             kernel.notes.push(format!("this kernel's BTF has no `{name}`: {loses} unknown"));
         }
-        let types = aya::Btf::from_sys_fs().map_err(|error| {
-            AttachError::Unsuitable(format!("cannot read the kernel's BTF: {}", short(&error)))
-        })?;
+        let types = types
+            .join()
+            .map_err(|_| AttachError::Failed("reading the kernel's BTF panicked".into()))?
+            .map_err(|error| {
+                AttachError::Unsuitable(format!("cannot read the kernel's BTF: {}", short(&error)))
+            })?;
         let main = if options.deaf { "tcp_destroy_sock" } else { "inet_sock_set_state" };
         // Accept and the neighbours first: an event of the main program then never lacks them.
         kernel.attach_accept(accept_ret);
@@ -118,6 +130,9 @@ impl Kernel {
         kernel
             .attach_btf("state_change_btf", main, &types)
             .map_err(|error| AttachError::of("attaching to sock:inet_sock_set_state", &error))?;
+        if options.want.diagnostics {
+            kernel.attach_optional("diagnose", "inet_sock_set_state", &types);
+        }
         kernel.adopt(&types);
         Ok(kernel)
     }
@@ -173,9 +188,21 @@ impl Kernel {
             .override_global("LAYOUT", layout.as_slice(), true)
             .override_global("CONFIG", config.as_slice(), true)
             .map_max_entries("EVENTS", options.ring_bytes);
+        // Memory for what this run does not use.
+        if path == Path::Btf {
+            loader.map_max_entries("MEMORY_BY_ADDRESS", 1);
+        }
+        if options.scope.pids.is_empty() {
+            loader.map_max_entries("ACCEPTED", 1);
+        }
+        if !options.want.diagnostics {
+            // The diagnostics' own ring, at its smallest while nothing is written to it.
+            loader.map_max_entries("AYA_LOGS", LEAST_RING);
+        }
         let mut ebpf = loader
             .load(tcptrace_ebpf::OBJECT)
             .map_err(|error| AttachError::of("loading the eBPF object", &error))?;
+        let log = options.want.diagnostics.then(|| Log::start(&mut ebpf)).transpose()?;
         let ring: RingBuf<_> = take(&mut ebpf, "EVENTS")?;
         let lost: PerCpuArray<_, u64> = take(&mut ebpf, "LOST")?;
         // Programs find their maps by fd when they are loaded: a map that is taken must be kept, this one stays where it is.
@@ -201,6 +228,7 @@ impl Kernel {
             notes,
             attached: Vec::new(),
             cost: Meter::new(options.measure),
+            log,
             ebpf,
         })
     }

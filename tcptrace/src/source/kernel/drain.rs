@@ -93,17 +93,27 @@ impl Kernel {
         let places = [(wire::lost::RING, LossPlace::RingBuffer), (wire::lost::MEMORY, LossPlace::Map)];
         places
             .into_iter()
-            .filter_map(|(index, place)| {
-                let total: u64 = self.lost.get(&index, 0).ok()?.iter().sum();
-                let seen = self.lost_seen.get_mut(index as usize)?;
-                let new = total - *seen;
-                *seen = total;
-                (new > 0).then_some((place, new))
-            })
+            .filter_map(|(index, place)| Some((place, self.newly_lost(index)?)))
+            .collect::<Vec<_>>()
+            .into_iter()
             .chain(
                 (self.undecodable > 0)
                     .then(|| (LossPlace::RingBuffer, std::mem::take(&mut self.undecodable))),
             )
             .collect()
+    }
+
+    /// Records beside the state changes (who accepted, resets) that were lost since the last call: owners and causes may be missing.
+    pub fn lost_hints(&mut self) -> u64 {
+        self.newly_lost(wire::lost::HINTS).unwrap_or(0)
+    }
+
+    /// What a counter has grown by, if it has.
+    fn newly_lost(&mut self, index: u32) -> Option<u64> {
+        let total: u64 = self.lost.get(&index, 0).ok()?.iter().sum();
+        let seen = self.lost_seen.get_mut(index as usize)?;
+        let new = total - *seen;
+        *seen = total;
+        (new > 0).then_some(new)
     }
 }

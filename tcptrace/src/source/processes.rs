@@ -8,7 +8,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
 
 /// Watches processes until they exit.
-pub(super) struct Processes {
+pub struct Processes {
     exits: mpsc::UnboundedReceiver<u32>,
     tell: mpsc::UnboundedSender<u32>,
     alive: usize,
@@ -16,7 +16,8 @@ pub(super) struct Processes {
 
 impl Processes {
     /// Watches `pids`.
-    pub(super) fn watch(pids: impl IntoIterator<Item = u32>) -> Self {
+    /// Must run inside a runtime.
+    pub fn watch(pids: impl IntoIterator<Item = u32>) -> Self {
         let (tell, exits) = mpsc::unbounded_channel();
         let mut processes = Self { exits, tell, alive: 0 };
         for pid in pids {
@@ -26,7 +27,7 @@ impl Processes {
     }
 
     /// Watches one more.
-    pub(super) fn add(&mut self, pid: u32) {
+    pub fn add(&mut self, pid: u32) {
         self.alive += 1;
         let tell = self.tell.clone();
         tokio::spawn(async move {
@@ -39,7 +40,7 @@ impl Processes {
     }
 
     /// The next one that exits.
-    pub(super) async fn exited(&mut self) -> u32 {
+    pub async fn exited(&mut self) -> u32 {
         match self.exits.recv().await {
             Some(pid) => {
                 self.alive = self.alive.saturating_sub(1);
@@ -50,7 +51,8 @@ impl Processes {
     }
 
     /// How many still run.
-    pub(super) fn alive(&self) -> usize {
+    #[must_use]
+    pub fn alive(&self) -> usize {
         self.alive
     }
 }
