@@ -1,9 +1,11 @@
 //! Floor 4: parse, plan, run. `main` prints what it returns.
 
+mod desk;
 mod dumps;
 mod names;
 mod output;
 mod preflight;
+mod replay;
 mod spool;
 mod trace;
 
@@ -27,8 +29,11 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Failur
         Parsed::Help(text) => return print(|out| write!(out, "{}", text.ansi()), true),
     };
     match Plan::new(&args, &ThisHost)? {
-        Plan::Trace(plan) => trace::run(&plan),
-        Plan::Record(_) => Err(Failure::new(ExitCode::Runtime, "recording is not connected yet")),
+        Plan::Trace(plan) => match &plan.from {
+            Some(recording) => replay::run(&plan, recording),
+            None => trace::run(&plan, None),
+        },
+        Plan::Record(plan) => trace::run(&plan.trace, Some(&plan)),
         Plan::Repair(path) => repaired(&record::repair(&path)?),
         Plan::Schema => print(|out| writeln!(out, "{:#}", json::schema()), false),
         Plan::Preflight { json } => preflight::preflight(json, &mut io::stdout().lock()),

@@ -30,6 +30,13 @@ pub(super) struct Request {
     pub(super) states: u32,
 }
 
+impl Request {
+    /// All sockets of all namespaces.
+    pub(super) fn everything() -> Self {
+        Self { netns: Vec::new(), states: ALL_STATES }
+    }
+}
+
 /// What comes back.
 #[derive(Debug)]
 pub(super) enum Answer {
@@ -113,7 +120,7 @@ impl Dumps {
             Worker { tell, owners, cookies, overflows: FxHashMap::default() }.work(&todo);
         })?;
         let mut dumps = Self { requests, answers, busy: false };
-        dumps.ask(Request { netns: Vec::new(), states: ALL_STATES });
+        dumps.ask(Request::everything());
         Ok(dumps)
     }
 

@@ -57,7 +57,7 @@ mod tests {
         let (mut kills, mut seen) = (Kills::default(), Vec::new());
         let armed = event(1_010, 1, Neighbour::TimewaitArmed(TcpState::TimeWait));
         kills.pass(event(1_000, 1, Neighbour::TimewaitKilled(TcpState::FinWait2)), &mut |event| {
-            seen.push(event)
+            seen.push(event);
         });
         kills.pass(armed.clone(), &mut |event| seen.push(event));
         kills.settle(Mono(u64::MAX), &mut |event| seen.push(event));
