@@ -90,6 +90,8 @@ struct Run<'a> {
     processes: Processes,
     lost_hints: u64,
     began: Mono,
+    /// The last state change taken from the ring.
+    newest: Mono,
     polled: Instant,
     int: Signal,
     term: Signal,
@@ -167,8 +169,11 @@ impl Run<'_> {
     }
 
     fn drain(&mut self) -> usize {
-        let Self { kernel, desk, processes, .. } = self;
+        let Self { kernel, desk, processes, newest, .. } = self;
         kernel.drain(BUDGET, |event| {
+            if let Event::StateChange(change) = &event {
+                *newest = change.at;
+            }
             if let Event::Forked { child } = event {
                 desk.gate.filter_mut().pids.insert(child);
                 processes.add(child);
@@ -231,6 +236,8 @@ impl Run<'_> {
     fn take(&mut self, answer: Answer) {
         match answer {
             Answer::Events(events) => {
+                let looked = events.iter().filter_map(Event::dumped_at).max();
+                self.catch_up(looked.unwrap_or_default());
                 for event in events {
                     if self.concerns(&event) {
                         self.desk.observe(&event);
@@ -240,6 +247,11 @@ impl Run<'_> {
             Answer::Note(note) => say(&format!("note: {note}")),
             Answer::Done => {}
         }
+    }
+
+    /// Takes from the ring what happened before `moment`: a dump that overtakes the events of its sockets would show them as others.
+    fn catch_up(&mut self, moment: Mono) {
+        while self.newest < moment && self.drain() > 0 {}
     }
 
     /// Whether a socket of a dump may be shown at all; others would only fill the table.
@@ -284,8 +296,12 @@ impl Run<'_> {
         let now = Kernel::now();
         while stop != Stop::Writer && self.drain() > 0 {
             self.desk.flush();
-            if self.spool.room().await.is_none() {
-                break;
+            tokio::select! {
+                biased;
+                // The reader does not read: a second signal does not wait for it.
+                _ = self.int.recv() => return Ok(ExitCode::Ok),
+                _ = self.term.recv() => return Ok(ExitCode::Ok),
+                room = self.spool.room() => if room.is_none() { break },
             }
             self.spool.hand_over();
         }

@@ -116,7 +116,20 @@ impl<'a> Run<'a> {
             }
         };
         let polled = Instant::now();
-        Ok(Self { plan, kernel, desk, spool, dumps, processes, lost_hints: 0, began, polled, int, term })
+        Ok(Self {
+            plan,
+            kernel,
+            desk,
+            spool,
+            dumps,
+            processes,
+            lost_hints: 0,
+            began,
+            newest: began,
+            polled,
+            int,
+            term,
+        })
     }
 }
 
