@@ -117,7 +117,7 @@ impl Dumps {
                     Owners::default()
                 }),
             };
-            Worker { tell, owners, cookies, overflows: FxHashMap::default() }.work(&todo);
+            Worker { tell, owners, cookies, overflows: FxHashMap::default(), looked: false }.work(&todo);
         })?;
         let mut dumps = Self { requests, answers, busy: false };
         dumps.ask(Request::everything());
@@ -151,6 +151,8 @@ struct Worker {
     cookies: bool,
     /// `TCPTimeWaitOverflow` of each namespace when last read.
     overflows: FxHashMap<u32, u64>,
+    /// Every namespace that was there at the start has been looked at.
+    looked: bool,
 }
 
 /// The loop is gone: nothing more to do.
@@ -216,7 +218,8 @@ impl Worker {
                     let _ = tell.blocking_send(Answer::Events(std::mem::take(&mut events)));
                 }
             });
-            if dumped.is_ok() {
+            // An interrupted dump proves nothing by what it does not show.
+            if dumped.is_ok_and(|stats| stats.complete) {
                 events.push(Event::SnapshotDone {
                     began,
                     at: Kernel::now(),
@@ -225,6 +228,7 @@ impl Worker {
                 });
             }
         }
+        self.looked = true;
         self.send(Answer::Events(events))?;
         self.send(Answer::Done)
     }
@@ -232,7 +236,9 @@ impl Worker {
     /// TIME_WAITs that were never made since the last look.
     fn overflow(&mut self, netns: &Netns) -> Option<Event> {
         let now = Netstat::read(netns).ok()?.counter("TCPTimeWaitOverflow")?;
-        let before = self.overflows.insert(netns.inode, now)?;
+        let first = self.overflows.insert(netns.inode, now);
+        // A namespace made while we trace began with none.
+        let before = first.or_else(|| self.looked.then_some(0))?;
         (now > before).then(|| Event::TimeWaitOverflow {
             at: Kernel::now(),
             netns: netns.inode,
