@@ -58,9 +58,9 @@ client connect 40001; server accept 1
 truth "port 40001 connected, before any tracer runs"
 stdbuf -oL tcpstates -w >tcpstates 2>/dev/null & tracers+=($!)
 stdbuf -oL tcplife -w >tcplife 2>/dev/null & tracers+=($!)
-"$tcptrace" --netns self --port 8080 --time none --no-header --columns pid,comm,owner-how,lport,rport,from,to,duration,evidence >moves 2>notes & tracers+=($!)
-"$tcptrace" lives --netns self --port 8080 --time none --unfinished -w >lives 2>>notes & tracers+=($!)
-for _ in $(seq 100); do [ "$(grep -c tracing notes)" = 2 ] && break; sleep 0.1; done
+"$tcptrace" --netns self --port 8080 --time none --no-header --columns pid,comm,owner-how,lport,rport,from,to,duration,evidence >moves 2>notes-of-moves & tracers+=($!)
+"$tcptrace" lives --netns self --port 8080 --time none --unfinished -w >lives 2>notes-of-lives & tracers+=($!)
+for _ in $(seq 100); do [ "$(cat notes-of-* | grep -c tracing)" = 2 ] && break; sleep 0.1; done
 sleep 1.5 # the peers do not say when they are ready
 
 server defer 8080
