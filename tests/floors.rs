@@ -3,13 +3,13 @@
 //! | floor | modules |
 //! |---|---|
 //! | 5 | `main` |
-//! | 4 | `app`, `cli`, `plan`, `failure` |
+//! | 4 | `app`, `cli`, `plan` |
 //! | 3 | `source`, `sink`, `view`: never each other |
 //! | 2 | `engine`, `recording` |
-//! | 1 | `model` |
+//! | 1 | `model`, `failure` |
 //! | 0 | the crate `tcptrace_ebpf`, for `source` alone |
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests panic; that is how they fail")]
+#![expect(clippy::panic, reason = "tests panic; that is how they fail")]
 
 #[path = "support/paths.rs"]
 mod paths;
@@ -21,10 +21,10 @@ use std::path::{Path, PathBuf};
 fn floor(module: &str) -> Option<u8> {
     Some(match module {
         "main" => 5,
-        "app" | "cli" | "plan" | "failure" => 4,
+        "app" | "cli" | "plan" => 4,
         "source" | "sink" | "view" => 3,
         "engine" | "recording" => 2,
-        "model" => 1,
+        "model" | "failure" => 1,
         _ => return None,
     })
 }
@@ -39,7 +39,8 @@ const HOMES: [(&str, &[&str]); 14] = [
     ("ratatui", &["view"]),
     ("tokio", &["app", "source"]),
     ("rustix", &["app", "plan", "source", "view"]),
-    ("std::fs", &["app", "plan", "source"]),
+    // A recording is files, which it rotates and names.
+    ("std::fs", &["app", "plan", "source", "sink::record"]),
     ("std::thread", &["app", "source"]),
     ("std::process", &["app", "main", "failure", "source"]),
     ("std::env", &["app", "main", "plan", "source"]),
@@ -59,10 +60,7 @@ const CLOCKS: [&str; 6] = [
 ];
 
 /// Breaches that are known and wait to be repaired, as `file: rule`. One that is repaired must leave the list.
-const DEBTS: [&str; 2] = [
-    "source/preflight/release.rs: aya in source::preflight",
-    "source/preflight/rights.rs: aya in source::preflight",
-];
+const DEBTS: [&str; 0] = [];
 
 /// What `text`, the file `name` under `src`, does against the rules.
 fn breaches(name: &str, text: &str) -> Vec<String> {

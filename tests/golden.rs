@@ -163,9 +163,12 @@ fn the_story_goes_forward_in_time() {
         let at = match event {
             Event::StateChange(change) => change.at,
             Event::Accepted(accepted) => accepted.at,
-            Event::Neighbour { at, .. } | Event::Lost { at, .. } | Event::Tick(at) => at,
+            Event::Neighbour { at, .. }
+            | Event::Lost { at, .. }
+            | Event::Tick(at)
+            | Event::SnapshotDone { at, .. }
+            | Event::TimeWaitOverflow { at, .. } => at,
             Event::Snapshot(snapshot) => snapshot.at,
-            Event::SnapshotDone { at, .. } | Event::TimeWaitOverflow { at, .. } => at,
             Event::Forked { .. } | Event::FinTimeout { .. } => continue,
         };
         assert!(at >= last, "{event:?}");

@@ -11,6 +11,7 @@ pub mod layout;
 mod log;
 mod offsets;
 mod pids;
+pub mod probe;
 mod rearm;
 mod reasons;
 mod scope;
