@@ -9,7 +9,7 @@
 //! | 1 | `model`, `failure` |
 //! | 0 | the crate `tcptrace_ebpf`, for `source` alone |
 
-#![expect(clippy::panic, reason = "tests panic; that is how they fail")]
+#![expect(clippy::unwrap_used, reason = "tests panic; that is how they fail")]
 
 #[path = "support/paths.rs"]
 mod paths;
