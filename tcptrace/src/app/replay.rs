@@ -66,10 +66,7 @@ async fn play(plan: &Trace, header: &Header, mut replay: Replay, spool: Spool) -
             desk.observe(&event);
         }
         desk.flush();
-        let room = async {
-            let _ = spool.room().await;
-        };
-        if stopped(&mut int, &mut term, room).await {
+        if stopped(&mut int, &mut term, spool.room()).await {
             break;
         }
         spool.hand_over();

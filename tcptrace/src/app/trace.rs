@@ -146,17 +146,17 @@ impl Run<'_> {
     /// Waits for the next thing to do; what is more urgent comes first. While output waits for its reader no events are taken.
     async fn wait(&mut self, due: Instant, deadline: Option<Instant>) -> Next {
         let Self { kernel, spool, dumps, processes, int, term, .. } = self;
-        let waiting = spool.is_waiting();
+        let full = spool.is_full();
         tokio::select! {
             biased;
             _ = int.recv() => Next::Stop(Stop::Signal),
             _ = term.recv() => Next::Stop(Stop::Signal),
             () = at(deadline) => Next::Stop(Stop::Duration),
             () = sleep_until(due) => Next::Due,
-            _ = spool.room(), if waiting => Next::Room,
+            () = spool.room(), if full => Next::Room,
             pid = processes.exited() => Next::Exited(pid),
             answer = answered(dumps) => Next::Answer(answer),
-            ready = kernel.ready(), if !waiting => Next::Events(ready),
+            ready = kernel.ready(), if !full => Next::Events(ready),
         }
     }
 
@@ -266,10 +266,7 @@ impl Run<'_> {
             self.kernel.watch_port(port);
         }
         let filter = self.desk.gate.filter_mut();
-        filter.pids.is_empty()
-            || own
-            || self.desk.engine.subject(&snapshot.id.socket).is_some()
-            || snapshot.mini
+        filter.pids.is_empty() || own || self.desk.engine.subject(&snapshot.id.socket).is_some()
     }
 
     fn say_exited(&mut self, pid: u32) {
@@ -294,14 +291,14 @@ impl Run<'_> {
         let cost = self.kernel.main_cost();
         self.kernel.detach();
         let now = Kernel::now();
-        while stop != Stop::Writer && self.drain() > 0 {
+        while stop != Stop::Writer && !self.spool.is_broken() && self.drain() > 0 {
             self.desk.flush();
             tokio::select! {
                 biased;
                 // The reader does not read: a second signal does not wait for it.
                 _ = self.int.recv() => return Ok(ExitCode::Ok),
                 _ = self.term.recv() => return Ok(ExitCode::Ok),
-                room = self.spool.room() => if room.is_none() { break },
+                () = self.spool.room() => {}
             }
             self.spool.hand_over();
         }
