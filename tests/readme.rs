@@ -70,6 +70,10 @@ impl Host for Anywhere {
         Ok(())
     }
 
+    fn exists(&self, _: &Path) -> bool {
+        true
+    }
+
     fn page_bytes(&self) -> u64 {
         4_096
     }
