@@ -1,10 +1,12 @@
 //! Starting a run: attach, prove that events flow, and begin to look at what existed before.
 
+use std::time::Duration;
+
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::{Desk, Run, say};
-use crate::app::dumps::{Dumps, Owners};
+use crate::app::dumps::{Answer, Dumps, Owners};
 use crate::app::output;
 use crate::app::spool::Spool;
 use crate::engine::gate::Gate;
@@ -16,6 +18,9 @@ use crate::plan::{Kind, Trace};
 use crate::source::kernel::{AttachError, Kernel, Options, Path, Scope, Want};
 use crate::source::process_tree::ProcessTree;
 use crate::source::processes::Processes;
+
+/// A host with a million sockets is dumped in less.
+const LOOK: Duration = Duration::from_secs(5);
 
 impl<'a> Run<'a> {
     /// On return events are being collected, and the user has been told so.
@@ -65,8 +70,6 @@ impl<'a> Run<'a> {
         let mut desk = Desk { engine, gate, sink, trouble: None };
         let mut early: Vec<Event> = Vec::new();
         kernel.self_test(|event| early.push(event)).await?;
-        tell(plan, &kernel);
-        desk.flush();
         early.iter().for_each(|event| desk.observe(event));
 
         let pids: Vec<u32> = plan.filter.pids.iter().copied().collect();
@@ -85,7 +88,7 @@ impl<'a> Run<'a> {
             }
         };
         let polled = Instant::now();
-        Ok(Self {
+        let mut run = Self {
             plan,
             kernel,
             desk,
@@ -98,7 +101,25 @@ impl<'a> Run<'a> {
             polled,
             int,
             term,
-        })
+        };
+        if run.kernel.path() == Path::Classic && !plan.filter.pids.is_empty() {
+            run.first_look().await;
+        }
+        tell(plan, &run.kernel);
+        run.desk.flush();
+        Ok(run)
+    }
+
+    /// Waits for the first dump: the classic path knows the connections that the processes of `--pid` held before by their
+    /// listeners' ports, and must know them before events are promised.
+    async fn first_look(&mut self) {
+        let deadline = Instant::now() + LOOK;
+        while let Some(dumps) = &mut self.dumps {
+            match timeout_at(deadline, dumps.answer()).await {
+                Ok(Answer::Done) | Err(_) => return,
+                Ok(answer) => self.take(answer),
+            }
+        }
     }
 }
 
