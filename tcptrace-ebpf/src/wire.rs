@@ -78,6 +78,8 @@ pub struct Offsets {
     pub tw_timer: u16,
     pub tw_substate: u16,
     pub timer_function: u16,
+    pub timer_expires: u16,
+    pub pad: u16,
     /// Bit of `syn_fastopen_child` in its byte, as a mask.
     pub fastopen_child_mask: u16,
     /// Size of `icsk_retransmits` and friends is 1; size of `is_mptcp`'s byte mask (1 for a bool).
@@ -450,6 +452,8 @@ plain!(Offsets {
     tw_timer,
     tw_substate,
     timer_function,
+    timer_expires,
+    pad,
     fastopen_child_mask,
     is_mptcp_mask,
     sk_shutdown_shift
@@ -566,7 +570,7 @@ impl Record {
     }
 }
 
-const _: () = assert!(size_of::<Offsets>() == 56 * 2);
+const _: () = assert!(size_of::<Offsets>() == 58 * 2);
 const _: () = assert!(size_of::<Layout>() == 32);
 const _: () = assert!(size_of::<Memory>() == 48);
 const _: () = assert!(size_of::<AcceptedBy>() == 32);

@@ -30,6 +30,7 @@ mod dump;
 mod ending;
 mod ends;
 mod graves;
+mod index;
 mod life;
 mod loss;
 mod mini;
@@ -37,6 +38,7 @@ mod neighbour;
 mod owner;
 mod peer;
 mod report;
+mod rtt;
 mod stays;
 mod table;
 mod timewait;
@@ -45,6 +47,7 @@ use agenda::Agenda;
 pub use dump::ALL_STATES;
 use graves::Graves;
 use loss::Loss;
+use rtt::Rtts;
 use table::{Slot, Table};
 use update::Update;
 
@@ -126,6 +129,7 @@ pub struct Engine {
     agenda: Agenda,
     graves: Graves,
     loss: Loss,
+    rtts: Rtts,
     netns: FxHashMap<u32, Netns>,
     /// Passive lives just born, for kernels that change their cookie after it: `(address, slot, id)`.
     newborn: VecDeque<(u64, Slot, u64)>,
@@ -163,6 +167,7 @@ impl Engine {
             agenda: Agenda::default(),
             graves: Graves::default(),
             loss: Loss::default(),
+            rtts: Rtts::default(),
             netns: FxHashMap::default(),
             newborn: VecDeque::new(),
             accepted: VecDeque::new(),
@@ -242,7 +247,7 @@ impl Engine {
             }
             let life = self.table.life(slot);
             if unfinished && !life.reported && !life.hidden {
-                life.report(&mut self.scratch, now);
+                life.report(&mut self.scratch, now, &self.rtts);
                 out(Update::Unfinished(&self.scratch));
             }
         }

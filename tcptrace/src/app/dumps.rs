@@ -30,6 +30,13 @@ pub(super) struct Request {
     pub(super) states: u32,
 }
 
+impl Request {
+    /// All sockets of all namespaces.
+    pub(super) fn everything() -> Self {
+        Self { netns: Vec::new(), states: ALL_STATES }
+    }
+}
+
 /// What comes back.
 #[derive(Debug)]
 pub(super) enum Answer {
@@ -110,10 +117,10 @@ impl Dumps {
                     Owners::default()
                 }),
             };
-            Worker { tell, owners, cookies, overflows: FxHashMap::default() }.work(&todo);
+            Worker { tell, owners, cookies, overflows: FxHashMap::default(), looked: false }.work(&todo);
         })?;
         let mut dumps = Self { requests, answers, busy: false };
-        dumps.ask(Request { netns: Vec::new(), states: ALL_STATES });
+        dumps.ask(Request::everything());
         Ok(dumps)
     }
 
@@ -144,6 +151,8 @@ struct Worker {
     cookies: bool,
     /// `TCPTimeWaitOverflow` of each namespace when last read.
     overflows: FxHashMap<u32, u64>,
+    /// Every namespace that was there at the start has been looked at.
+    looked: bool,
 }
 
 /// The loop is gone: nothing more to do.
@@ -209,7 +218,8 @@ impl Worker {
                     let _ = tell.blocking_send(Answer::Events(std::mem::take(&mut events)));
                 }
             });
-            if dumped.is_ok() {
+            // An interrupted dump proves nothing by what it does not show.
+            if dumped.is_ok_and(|stats| stats.complete) {
                 events.push(Event::SnapshotDone {
                     began,
                     at: Kernel::now(),
@@ -218,6 +228,7 @@ impl Worker {
                 });
             }
         }
+        self.looked = true;
         self.send(Answer::Events(events))?;
         self.send(Answer::Done)
     }
@@ -225,7 +236,9 @@ impl Worker {
     /// TIME_WAITs that were never made since the last look.
     fn overflow(&mut self, netns: &Netns) -> Option<Event> {
         let now = Netstat::read(netns).ok()?.counter("TCPTimeWaitOverflow")?;
-        let before = self.overflows.insert(netns.inode, now)?;
+        let first = self.overflows.insert(netns.inode, now);
+        // A namespace made while we trace began with none.
+        let before = first.or_else(|| self.looked.then_some(0))?;
         (now > before).then(|| Event::TimeWaitOverflow {
             at: Kernel::now(),
             netns: netns.inode,

@@ -4,11 +4,14 @@ use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Write};
 use std::mem::take;
+use std::path::Path;
 use std::rc::Rc;
 use std::thread::{self, JoinHandle};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::mpsc::{self, Permit, Sender};
+
+use crate::failure::{ExitCode, Failure};
 
 /// So many batches wait for the writing thread; beyond, the loop stops taking events and the ring buffer fills, which is counted.
 const WAITING: usize = 4;
@@ -25,6 +28,20 @@ impl Write for Inlet {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// What writing came to: a reader who has gone is no failure.
+///
+/// # Errors
+/// What else stopped it, in one sentence.
+pub(super) fn judge(written: io::Result<()>, path: Option<&Path>) -> Result<(), Failure> {
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            let place = path.map_or("stdout".into(), |path| path.display().to_string());
+            Err(Failure::new(ExitCode::Runtime, format!("writing to {place}: {error}")))
+        }
+        _ => Ok(()),
     }
 }
 

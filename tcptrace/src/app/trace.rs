@@ -8,18 +8,17 @@ use std::time::Duration;
 use tokio::signal::unix::Signal;
 use tokio::time::{Instant, sleep_until};
 
+use super::desk::Desk;
 use super::dumps::{Answer, Dumps, Request};
 use super::spool::Spool;
-use crate::engine::Engine;
-use crate::engine::gate::Gate;
-use crate::engine::update::Update;
 use crate::failure::{ExitCode, Failure};
 use crate::model::event::{Event, LossPlace};
 use crate::model::state::TcpState;
 use crate::model::summary::Summary;
 use crate::model::time::Mono;
-use crate::plan::{Format, Kind, Trace};
-use crate::sink::{Sink, notice};
+use crate::plan::{Format, Kind, Record, Trace};
+use crate::sink::notice;
+use crate::sink::record::{Progress, Recorded};
 use crate::source::kernel::{Kernel, Path};
 use crate::source::processes::Processes;
 
@@ -45,6 +44,8 @@ enum Stop {
     Writer,
     /// The processes of `--pid` and their sockets are gone.
     Gone,
+    /// The recording is as large as it may be.
+    Full,
 }
 
 /// What the loop does next.
@@ -62,18 +63,18 @@ enum Next {
     Events(io::Result<()>),
 }
 
-/// Runs the plan.
+/// Runs the plan; with `record` it takes everything down instead of printing it.
 ///
 /// # Errors
 /// Why it could not start, or what failed on the way.
-pub(super) fn run(plan: &Trace) -> Result<ExitCode, Failure> {
+pub(super) fn run(plan: &Trace, record: Option<&Record>) -> Result<ExitCode, Failure> {
     let spool = super::output::open(&plan.output)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(ExitCode::Runtime, format!("starting the runtime: {error}")))?;
     runtime.block_on(async {
-        let mut run = Run::start(plan, spool).await?;
+        let mut run = Run::start(plan, record, spool).await?;
         let stop = run.follow().await?;
         run.finish(stop).await
     })
@@ -96,48 +97,6 @@ struct Run<'a> {
     term: Signal,
 }
 
-/// From an event to the output.
-struct Desk {
-    engine: Engine,
-    gate: Gate,
-    sink: Box<dyn Sink>,
-    /// What the sink said; it writes to memory, so this is about values that have no form.
-    trouble: Option<io::Error>,
-}
-
-impl Desk {
-    fn observe(&mut self, event: &Event) {
-        let Self { engine, gate, sink, trouble } = self;
-        engine.observe(event, &mut |update| write(gate, sink.as_mut(), trouble, &update));
-        // Only now the engine knows who accepted it.
-        if let Event::Accepted(accepted) = event
-            && let Some(subject) = engine.subject(&accepted.socket)
-        {
-            gate.reconsider(&subject, &mut |update| keep(trouble, sink.update(update)));
-        }
-    }
-
-    fn finish(&mut self, now: Mono, unfinished: bool) {
-        let Self { engine, gate, sink, trouble } = self;
-        engine.finish(now, unfinished, &mut |update| write(gate, sink.as_mut(), trouble, &update));
-    }
-
-    fn flush(&mut self) {
-        keep(&mut self.trouble, self.sink.flush());
-    }
-}
-
-fn write(gate: &mut Gate, sink: &mut dyn Sink, trouble: &mut Option<io::Error>, update: &Update<'_>) {
-    gate.pass(update, &mut |update| keep(trouble, sink.update(update)));
-}
-
-/// Keeps the first error.
-fn keep(trouble: &mut Option<io::Error>, outcome: io::Result<()>) {
-    if let Err(error) = outcome {
-        trouble.get_or_insert(error);
-    }
-}
-
 impl Run<'_> {
     /// Takes events, hands over output, answers signals, until it is time to stop.
     async fn follow(&mut self) -> Result<Stop, Failure> {
@@ -150,8 +109,13 @@ impl Run<'_> {
             if self.spool.is_broken() {
                 return Ok(Stop::Writer);
             }
-            if let Some(error) = self.desk.trouble.take() {
-                return Err(Failure::new(ExitCode::Runtime, format!("writing output: {error}")));
+            if let Some(trouble) = self.desk.trouble() {
+                return Err(trouble);
+            }
+            match self.desk.progress() {
+                Progress::Going => {}
+                Progress::Rotated => self.ask(Request::everything()),
+                Progress::Full => return Ok(Stop::Full),
             }
             match self.wait(self.due(tick), deadline).await {
                 Next::Stop(stop) => return Ok(stop),
@@ -254,14 +218,19 @@ impl Run<'_> {
 
     /// Puts the engine's open questions to sock_diag.
     fn poll(&mut self) {
-        let Some(dumps) = &mut self.dumps else { return };
         let questions: Vec<_> = self.desk.engine.open_questions().collect();
         if questions.is_empty() {
             return;
         }
         let states = questions.iter().fold(0, |all, question| all | question.states);
         let netns = questions.iter().map(|question| question.netns).collect::<Option<Vec<_>>>();
-        dumps.ask(Request { netns: netns.unwrap_or_default(), states });
+        self.ask(Request { netns: netns.unwrap_or_default(), states });
+    }
+
+    fn ask(&mut self, request: Request) {
+        if let Some(dumps) = &mut self.dumps {
+            dumps.ask(request);
+        }
     }
 
     fn take(&mut self, answer: Answer) {
@@ -360,12 +329,17 @@ impl Run<'_> {
             let _ = notice::write_summary(&mut io::stderr(), &summary);
         }
         if let Err(error) = self.desk.sink.finish(&summary) {
-            self.desk.trouble.get_or_insert(error);
+            self.desk.fail(error);
+        }
+        if let Some(recorder) = self.desk.recorder.take() {
+            let Recorded { path, bytes, files, footer } = recorder.finish()?;
+            let parts = if files > 1 { format!(", {files} files kept") } else { String::new() };
+            say(&format!("{} holds {} events in {bytes} bytes{parts}", path.display(), footer.events));
         }
         if self.plan.verbose > 0 {
             say_costs(&costs, summary.connections);
         }
-        let (code, plan, trouble) = (self.code(&summary), self.plan, self.desk.trouble.take());
+        let (code, plan, trouble) = (self.code(&summary), self.plan, self.desk.trouble());
         let closing = self.spool.close();
         let written = tokio::select! {
             written = closing => written,
@@ -373,15 +347,8 @@ impl Run<'_> {
             _ = self.int.recv() => return Ok(code),
             _ = self.term.recv() => return Ok(code),
         };
-        match written.and(trouble.map_or(Ok(()), Err)) {
-            Ok(()) => Ok(code),
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(code),
-            Err(error) => {
-                let place =
-                    plan.output.path.as_ref().map_or("stdout".into(), |path| path.display().to_string());
-                Err(Failure::new(ExitCode::Runtime, format!("writing to {place}: {error}")))
-            }
-        }
+        super::spool::judge(written, plan.output.path.as_deref())?;
+        trouble.map_or(Ok(code), Err)
     }
 
     fn code(&self, summary: &Summary) -> ExitCode {

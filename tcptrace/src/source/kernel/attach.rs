@@ -13,9 +13,10 @@ use super::cost::Meter;
 use super::drain::Ring;
 use super::error::{AttachError, short};
 use super::log::Log;
+use super::rearm::Kills;
 use super::reasons::Reasons;
 use super::scope::Scope;
-use super::{Kernel, Path, WAKE, layout, offsets, pids};
+use super::{Kernel, Path, WAKE, layout, offsets, pids, symbols};
 
 /// The smallest ring buffer: one page of the largest that Linux uses.
 const LEAST_RING: u32 = 1 << 16;
@@ -41,6 +42,8 @@ pub struct Want {
     pub destroyed: bool,
     /// Children of the watched pids.
     pub follow_forks: bool,
+    /// The timers of timewait sockets: exact ends, at a price for every timer of the host.
+    pub timers: bool,
     /// The kernel half's own diagnostics, on stderr.
     pub diagnostics: bool,
 }
@@ -123,6 +126,9 @@ impl Kernel {
         }
         if options.want.destroyed {
             kernel.attach_optional("destroyed", "tcp_destroy_sock", &types);
+        }
+        if options.want.timers {
+            kernel.attach_timers(&types);
         }
         if options.want.follow_forks {
             kernel.attach_optional("forked", "sched_process_fork", &types);
@@ -224,6 +230,7 @@ impl Kernel {
             lost,
             lost_seen: [0; wire::lost::COUNT as usize],
             undecodable: 0,
+            kills: Kills::default(),
             watched_ports: take(&mut ebpf, "WATCHED_PORTS")?,
             notes,
             attached: Vec::new(),
@@ -277,6 +284,25 @@ impl Kernel {
         }
     }
 
+    /// Exact ends of timewait sockets, where the address of their timer's function can be known.
+    fn attach_timers(&mut self, types: &aya::Btf) {
+        if symbols::address("tw_timer_handler").is_none() {
+            self.notes.push(
+                "--exact has no effect: /proc/kallsyms does not show `tw_timer_handler` (root or CAP_SYSLOG is needed, and \
+                 kernel.kptr_restrict below 2)"
+                    .into(),
+            );
+            return;
+        }
+        for (program, tracepoint) in [
+            ("timer_started", "timer_start"),
+            ("timer_cancelled", "timer_cancel"),
+            ("timer_expired", "timer_expire_entry"),
+        ] {
+            self.attach_optional(program, tracepoint, types);
+        }
+    }
+
     /// accept() and accept4() share one program.
     fn attach_accept(&mut self, accept_ret: u16) {
         let claim = "accepted connections keep their listener's owner until they act themselves";
@@ -308,6 +334,9 @@ fn config(options: &Options) -> Config {
     config.wake_bytes = u64::from(options.ring_bytes / 4);
     config.own_pid = std::process::id();
     config.mptcp = options.mptcp.into();
+    if options.want.timers {
+        config.tw_timer_handler = symbols::address("tw_timer_handler").unwrap_or(0);
+    }
     config.follow_forks = options.want.follow_forks.into();
     config
 }

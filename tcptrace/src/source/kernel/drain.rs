@@ -74,10 +74,11 @@ impl Kernel {
             let Some(record) = ring.next() else { break };
             taken += 1;
             match Record::decode(&record).and_then(|record| convert::event(&record, &self.reasons, classic)) {
-                Some(event) => each(event),
+                Some(event) => self.kills.pass(event, &mut each),
                 None => self.undecodable += 1,
             }
         }
+        self.kills.settle(Self::now(), &mut each);
         self.ring.more = taken == budget;
         taken
     }

@@ -1,0 +1,304 @@
+//! FIN_WAIT_2 as a full socket and as an orphan, and the TIME_WAIT after it.
+
+use std::io::Read;
+use std::time::Duration;
+
+use tcptrace::model::state::TcpState;
+
+use crate::support_lives::lab::send;
+use crate::support_lives::packet::{ACK, Ear, RST, SYN, Segment, inject};
+use crate::support_lives::sock::{end_writing, linger, linger2};
+use crate::support_lives::{Lab, Tracer, last};
+
+const CLOSER: &str = "SYN_SENT ESTABLISHED FIN_WAIT_1 FIN_WAIT_2";
+const CLOSEE: &str = "SYN_RECV ESTABLISHED CLOSE_WAIT LAST_ACK";
+
+fn quick(seconds: &str) -> Option<Lab> {
+    Lab::alone(&[("ipv4/tcp_fin_timeout", seconds)])
+}
+
+#[test]
+fn a_half_closed_socket_that_a_process_holds_waits_without_a_timeout_and_expires_after_close() {
+    let Some(lab) = quick("1") else { return };
+    let pair = lab.pair();
+    end_writing(&pair.client);
+    lab.a().until_in(pair.c, TcpState::FinWait2);
+    last(1500);
+    assert!(lab.tracer.so_far(pair.c).is_empty());
+    drop(pair.client);
+    let life = lab.life(pair.c);
+    life.was(CLOSER, "fin_wait_2_timeout").ours("connect").has("orphaned", true).has("closed_by", "local");
+    life.lasted("FIN_WAIT_2", 2400..4500, "estimated");
+}
+
+#[test]
+fn an_orphan_expires_after_tcp_fin_timeout_and_its_peer_gets_a_reset() {
+    let Some(lab) = quick("1") else { return };
+    let pair = lab.pair();
+    drop(pair.client);
+    let life = lab.life(pair.c);
+    life.was(CLOSER, "fin_wait_2_timeout").has("orphaned", true).lasted("FIN_WAIT_2", 900..2500, "estimated");
+    drop(pair.server);
+    let peer = lab.life(pair.s);
+    peer.was(CLOSEE, "rst_received").ours("accept").has("closed_by", "remote");
+    peer.lasted("CLOSE_WAIT", 900..4000, "exact");
+}
+
+#[test]
+fn a_timeout_above_a_minute_is_waited_for_twice_once_as_a_full_socket() {
+    let Some(lab) = quick("61") else { return };
+    let pair = lab.pair();
+    drop(pair.client);
+    let life = lab.life(pair.c);
+    life.was(&format!("{CLOSER} FIN_WAIT_2"), "fin_wait_2_timeout");
+    life.nth_lasted(0, "FIN_WAIT_2", 950..1500, "exact");
+    life.nth_lasted(1, "FIN_WAIT_2", 900..2500, "estimated");
+}
+
+#[test]
+fn linger2_sets_the_orphans_time() {
+    let Some(lab) = quick("60") else { return };
+    let pair = lab.pair();
+    linger2(&pair.client, 1);
+    drop(pair.client);
+    lab.life(pair.c).was(CLOSER, "fin_wait_2_timeout").lasted("FIN_WAIT_2", 900..2500, "estimated");
+}
+
+#[test]
+fn linger2_below_zero_resets_instead_of_waiting() {
+    let Some(lab) = quick("60") else { return };
+    let pair = lab.pair();
+    linger2(&pair.client, -1);
+    end_writing(&pair.client);
+    lab.a().until_in(pair.c, TcpState::FinWait2);
+    drop(pair.client);
+    lab.life(pair.c).was(CLOSER, "rst_sent linger2").has("orphaned", true);
+    drop(pair.server);
+    lab.life(pair.s).was("SYN_RECV ESTABLISHED CLOSE_WAIT", "rst_received");
+}
+
+#[test]
+fn an_orphan_that_gets_the_peers_fin_goes_on_to_time_wait() {
+    let Some(lab) = quick("60") else { return };
+    let pair = lab.pair();
+    drop(pair.client);
+    lab.b().until_in(pair.s, TcpState::CloseWait);
+    last(300);
+    drop(pair.server);
+    let life = lab.life(pair.c);
+    life.was(&format!("{CLOSER} TIME_WAIT"), "time_wait").lasted("FIN_WAIT_2", 290..800, "estimated");
+    lab.life(pair.s).was(CLOSEE, "fin").lasted("CLOSE_WAIT", 290..800, "exact");
+}
+
+#[test]
+fn an_orphan_that_gets_data_resets() {
+    let Some(lab) = quick("60") else { return };
+    let pair = lab.pair();
+    drop(pair.client);
+    lab.b().until_in(pair.s, TcpState::CloseWait);
+    last(200);
+    send(&pair.server, 100);
+    let life = lab.life(pair.c);
+    life.was(CLOSER, "rst_sent data_after_close").lasted("FIN_WAIT_2", 190..700, "exact");
+    drop(pair.server);
+    lab.life(pair.s).was("SYN_RECV ESTABLISHED CLOSE_WAIT", "rst_received").has("bytes_sent", 100);
+}
+
+#[test]
+fn an_orphan_that_gets_a_reset_is_gone() {
+    let Some(lab) = quick("60") else { return };
+    let pair = lab.pair();
+    drop(pair.client);
+    lab.b().until_in(pair.s, TcpState::CloseWait);
+    last(200);
+    linger(&pair.server, Duration::ZERO);
+    drop(pair.server);
+    lab.life(pair.c).was(CLOSER, "rst_received").lasted("FIN_WAIT_2", 190..700, "estimated");
+    lab.life(pair.s).was("SYN_RECV ESTABLISHED CLOSE_WAIT", "rst_sent linger_0");
+}
+
+#[test]
+fn a_lingering_close_waits_in_fin_wait_1_and_leaves_an_orphan() {
+    let Some(lab) = Lab::routed(&[("ipv4/tcp_fin_timeout", "1")]) else { return };
+    let pair = lab.pair();
+    linger(&pair.client, Duration::from_secs(1));
+    lab.refuse(true, "blackhole");
+    std::thread::scope(|scope| {
+        let closing = scope.spawn(|| drop(pair.client));
+        lab.a().until_in(pair.c, TcpState::FinWait1);
+        last(300);
+        lab.restore(true);
+        closing.join().unwrap();
+    });
+    let life = lab.life(pair.c);
+    life.was(CLOSER, "fin_wait_2_timeout").has("orphaned", true).lasted("FIN_WAIT_1", 300..1900, "exact");
+}
+
+#[test]
+fn a_close_after_shutdown_splits_no_state_and_resets_no_clock() {
+    let Some(lab) = Lab::routed(&[]) else { return };
+    let pair = lab.pair();
+    lab.refuse(true, "blackhole");
+    end_writing(&pair.client);
+    last(150);
+    drop(pair.client);
+    last(150);
+    lab.restore(true);
+    lab.b().until_in(pair.s, TcpState::CloseWait);
+    lab.refuse(false, "blackhole");
+    end_writing(&pair.server);
+    last(150);
+    drop(pair.server);
+    last(150);
+    lab.restore(false);
+    let life = lab.life(pair.c);
+    life.was(&format!("{CLOSER} TIME_WAIT"), "time_wait").lasted("FIN_WAIT_1", 300..2000, "exact");
+    lab.life(pair.s).was(CLOSEE, "fin").lasted("LAST_ACK", 300..2000, "exact");
+}
+
+#[test]
+fn two_that_close_at_once_go_through_closing() {
+    let Some(lab) = Lab::routed(&[]) else { return };
+    let pair = lab.pair();
+    lab.cut();
+    drop((pair.client, pair.server));
+    lab.a().until_in(pair.c, TcpState::FinWait1);
+    last(50);
+    lab.restore(true);
+    lab.restore(false);
+    let lives = [lab.life(pair.c), lab.life(pair.s)];
+    assert!(lives.iter().all(|life| life.end() == "time_wait"), "{lives:#?}");
+    let closing = lives.iter().filter(|life| life.path().contains("FIN_WAIT_1 CLOSING TIME_WAIT"));
+    for life in closing.clone() {
+        life.has("closed_by", "both");
+    }
+    assert_ne!(closing.count(), 0, "{lives:#?}");
+}
+
+#[test]
+fn a_socket_in_time_wait_whose_fd_stays_open_says_how_long() {
+    let Some(lab) = Lab::alone(&[]) else { return };
+    let mut pair = lab.pair();
+    end_writing(&pair.client);
+    lab.b().until_in(pair.s, TcpState::CloseWait);
+    drop(pair.server);
+    assert_eq!(pair.client.read(&mut [0]).unwrap(), 0);
+    last(300);
+    drop(pair.client);
+    let life = lab.life(pair.c);
+    life.was(&format!("{CLOSER} TIME_WAIT"), "time_wait").took("fd_held_ns", 290..700).has("orphaned", false);
+}
+
+#[test]
+fn fin_and_acknowledgement_in_one_segment_is_no_fin_wait_2() {
+    let Some(lab) = Lab::routed(&[]) else { return };
+    let pair = lab.pair();
+    // The closee's ACK is lost, its FIN carries it again.
+    lab.refuse(false, "blackhole");
+    drop(pair.client);
+    lab.b().until_in(pair.s, TcpState::CloseWait);
+    drop(pair.server);
+    last(20);
+    lab.restore(false);
+    lab.life(pair.c).was("SYN_SENT ESTABLISHED FIN_WAIT_1 TIME_WAIT", "time_wait");
+    lab.life(pair.s).was(CLOSEE, "fin");
+}
+
+#[test]
+fn time_wait_is_seen_through_to_what_ends_it() {
+    let Some(lab) = Lab::alone(&[("ipv4/tcp_tw_reuse", "1")]) else { return };
+    let through = Tracer::start(&["--through-time-wait"]);
+    let finish = |port: Option<&str>| {
+        if let Some(port) = port {
+            lab.a().sysctl("ipv4/ip_local_port_range", port);
+        }
+        lab.pair()
+    };
+    // connect() takes the only port again.
+    let listener = lab.listen();
+    lab.a().sysctl("ipv4/ip_local_port_range", "40000 40000");
+    let first = lab.pair_of(&listener);
+    end(&lab, first.client, first.server, first.c);
+    last(1200);
+    let second = lab.pair_of(&listener);
+    let life = through.life(first.c);
+    life.was(&format!("{CLOSER} TIME_WAIT"), "recycled reuse").lasted("TIME_WAIT", 1100..2500, "estimated");
+    drop((second.client, second.server));
+    // A SYN comes for the server's TIME_WAIT.
+    let _ = finish(Some("32768 60999"));
+    let one = lab.pair_of(&listener);
+    let from = one.client.local_addr().unwrap();
+    drop(one.server);
+    lab.a().until_in(one.c, TcpState::CloseWait);
+    drop(one.client);
+    lab.b().until("TIME_WAIT", |seen| {
+        seen.state == TcpState::TimeWait && seen.id.endpoints.remote.port == Some(from.port())
+    });
+    let again = lab.a().inside(|| {
+        let socket = crate::support_lives::sock::socket(0);
+        rustix::net::sockopt::set_socket_reuseaddr(&socket, true).unwrap();
+        rustix::net::bind(&socket, &from).unwrap();
+        rustix::net::connect(&socket, &listener.local_addr().unwrap()).unwrap();
+        socket
+    });
+    let life = through.life(one.s);
+    life.was("SYN_RECV ESTABLISHED FIN_WAIT_1 FIN_WAIT_2 TIME_WAIT", "recycled new_syn");
+    drop(again);
+}
+
+fn end(lab: &Lab, client: std::net::TcpStream, server: std::net::TcpStream, c: u64) {
+    drop(client);
+    lab.a().until_in(c, TcpState::FinWait2);
+    drop(server);
+    lab.a().until_in(c, TcpState::TimeWait);
+}
+
+#[test]
+fn a_time_wait_that_a_reset_or_a_killer_ends_early_is_recycled() {
+    let Some(lab) = Lab::alone(&[]) else { return };
+    let through = Tracer::start(&["--through-time-wait"]);
+    for kill in [false, true] {
+        let ear = Ear::new(lab.a());
+        let pair = lab.pair();
+        let port = pair.client.local_addr().unwrap().port();
+        drop(pair.client);
+        lab.a().until_in(pair.c, TcpState::FinWait2);
+        drop(pair.server);
+        lab.a().until_in(pair.c, TcpState::TimeWait);
+        // The final ACK names what the RST has to say.
+        let fin = ear.hear(|segment| segment.from.port() != port && segment.flags & 1 != 0);
+        last(1500);
+        if kill {
+            lab.a().ss(&["-K", "state", "time-wait", "sport", "=", &format!(":{port}")]);
+        } else {
+            inject(lab.a(), Segment { seq: fin.seq.wrapping_add(1), flags: RST, ..fin });
+        }
+        lab.a().until_gone(pair.c);
+        let life = through.life(pair.c);
+        assert!(life.end().starts_with("recycled"), "{:#}", life.0);
+        life.lasted("TIME_WAIT", 1300..5000, "estimated");
+    }
+}
+
+#[test]
+fn a_stray_syn_changes_nothing() {
+    let Some(lab) = Lab::alone(&[]) else { return };
+    let ear = Ear::new(lab.a());
+    let pair = lab.pair();
+    send(&pair.client, 1);
+    let data = ear.hear(|segment| segment.from.port() == pair.client.local_addr().unwrap().port());
+    inject(lab.a(), Segment { flags: SYN, ..data });
+    ear.hear(|segment| segment.flags == ACK && segment.to == data.from);
+    last(100);
+    drop(pair.client);
+    lab.b().until_in(pair.s, TcpState::CloseWait);
+    let mut server = pair.server;
+    server.read_to_end(&mut Vec::new()).unwrap();
+    drop(server);
+    lab.life(pair.c).was(&format!("{CLOSER} TIME_WAIT"), "time_wait").lasted(
+        "ESTABLISHED",
+        100..2000,
+        "exact",
+    );
+    lab.life(pair.s).was(CLOSEE, "fin").has("bytes_received", 1);
+}
