@@ -101,6 +101,7 @@ impl<'a> Run<'a> {
         let mut desk = Desk::new(engine, gate, sink, recorder);
         let mut early: Vec<Event> = Vec::new();
         kernel.self_test(|event| early.push(event)).await?;
+        output::empty(&plan.output, &spool)?;
         early.iter().for_each(|event| desk.observe(event));
 
         let pids: Vec<u32> = plan.filter.pids.iter().copied().collect();
