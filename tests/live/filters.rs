@@ -171,7 +171,7 @@ fn addresses_and_families() {
     for attach in ["btf", "classic"] {
         let Some(mut scene) = Scene::new() else { return };
         let (v4, v6) = (scene.space.v4.to_string(), scene.space.v6.to_string());
-        let (net4, net6) = (format!("{v4}/31"), format!("{v6}/112"));
+        let (net4, net6) = (format!("{v4}/31"), format!("{v6}/127"));
         let cases: [(&[&str], &str); 8] = [
             (&["--addr", &v4], "L4 C4 S4"),
             (&["--addr", &v6], "L6 C6 S6"),
