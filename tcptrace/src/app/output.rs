@@ -22,15 +22,17 @@ use crate::sink::{Sink, notice};
 /// Width of a line when nobody says: what most terminals show.
 const WIDTH: usize = 120;
 
-/// Opens the output; an existing file is replaced.
+/// Opens the output; an existing file is kept until [`empty`].
 ///
 /// # Errors
 /// The file cannot be made.
 pub(super) fn open(output: &Output) -> Result<Spool, Failure> {
     let file = match &output.path {
-        Some(path) => File::create(path).map_err(|error| {
-            Failure::new(ExitCode::Usage, format!("--output {}: {error}", path.display()))
-        })?,
+        Some(path) => {
+            File::options().write(true).create(true).truncate(false).open(path).map_err(|error| {
+                Failure::new(ExitCode::Usage, format!("--output {}: {error}", path.display()))
+            })?
+        }
         None => io::stdout()
             .as_fd()
             .try_clone_to_owned()
@@ -39,6 +41,17 @@ pub(super) fn open(output: &Output) -> Result<Spool, Failure> {
     };
     Spool::start(file)
         .map_err(|error| Failure::new(ExitCode::Runtime, format!("starting the writer: {error}")))
+}
+
+/// Empties the output's file of what it had before.
+///
+/// # Errors
+/// What the file system says.
+pub(super) fn empty(output: &Output, spool: &Spool) -> Result<(), Failure> {
+    let Some(path) = &output.path else { return Ok(()) };
+    spool
+        .empty()
+        .map_err(|error| Failure::new(ExitCode::Runtime, format!("--output {}: {error}", path.display())))
 }
 
 /// The sink that the plan asks for.

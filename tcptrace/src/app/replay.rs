@@ -27,6 +27,7 @@ use crate::source::replay::{Pace, Replay};
 pub(super) fn run(plan: &Trace, recording: &Path) -> Result<ExitCode, Failure> {
     let (header, replay) = Replay::open(recording)?;
     let spool = output::open(&plan.output)?;
+    output::empty(&plan.output, &spool)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -103,6 +103,14 @@ impl Spool {
         Ok(Self { inlet: Inlet::default(), to_writer, queue, out, writer })
     }
 
+    /// Empties a file that was there before: only once it is sure that something will be written.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub(super) fn empty(&self) -> io::Result<()> {
+        if self.out.metadata()?.is_file() { self.out.set_len(0) } else { Ok(()) }
+    }
+
     /// Where sinks write.
     pub(super) fn inlet(&self) -> Inlet {
         self.inlet.clone()

@@ -1,11 +1,13 @@
 //! Starting a run: attach, prove that events flow, and begin to look at what existed before.
 
+use std::time::Duration;
+
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::{Run, say};
 use crate::app::desk::Desk;
-use crate::app::dumps::{Dumps, Owners};
+use crate::app::dumps::{Answer, Dumps, Owners};
 use crate::app::output;
 use crate::app::spool::Spool;
 use crate::engine::gate::Gate;
@@ -32,6 +34,9 @@ const NOTED: [&str; 8] = [
     "net.ipv4.ip_local_port_range",
     "net.core.somaxconn",
 ];
+
+/// A host with a million sockets is dumped in less.
+const LOOK: Duration = Duration::from_secs(5);
 
 impl<'a> Run<'a> {
     /// On return events are being collected, and the user has been told so.
@@ -96,8 +101,7 @@ impl<'a> Run<'a> {
         let mut desk = Desk::new(engine, gate, sink, recorder);
         let mut early: Vec<Event> = Vec::new();
         kernel.self_test(|event| early.push(event)).await?;
-        tell(plan, &kernel);
-        desk.flush();
+        output::empty(&plan.output, &spool)?;
         early.iter().for_each(|event| desk.observe(event));
 
         let pids: Vec<u32> = plan.filter.pids.iter().copied().collect();
@@ -116,7 +120,7 @@ impl<'a> Run<'a> {
             }
         };
         let polled = Instant::now();
-        Ok(Self {
+        let mut run = Self {
             plan,
             kernel,
             desk,
@@ -129,7 +133,25 @@ impl<'a> Run<'a> {
             polled,
             int,
             term,
-        })
+        };
+        if run.kernel.path() == Path::Classic && !plan.filter.pids.is_empty() {
+            run.first_look().await;
+        }
+        tell(plan, &run.kernel);
+        run.desk.flush();
+        Ok(run)
+    }
+
+    /// Waits for the first dump: the classic path knows the connections that the processes of `--pid` held before by their
+    /// listeners' ports, and must know them before events are promised.
+    async fn first_look(&mut self) {
+        let deadline = Instant::now() + LOOK;
+        while let Some(dumps) = &mut self.dumps {
+            match timeout_at(deadline, dumps.answer()).await {
+                Ok(Answer::Done) | Err(_) => return,
+                Ok(answer) => self.take(answer),
+            }
+        }
     }
 }
 
