@@ -32,6 +32,9 @@ const POLL: Duration = Duration::from_secs(1);
 /// Events taken at once: bounds how long signals and ticks wait.
 const BUDGET: usize = 4096;
 
+/// So many times at most before a dump or a tick: a flood must not keep signals waiting.
+const CATCH_UP: usize = 64;
+
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stop {
@@ -188,14 +191,16 @@ impl Run<'_> {
             () = sleep_until(due) => Next::Due,
             _ = spool.room(), if waiting => Next::Room,
             pid = processes.exited() => Next::Exited(pid),
-            answer = answered(dumps) => Next::Answer(answer),
+            answer = answered(dumps), if !waiting => Next::Answer(answer),
             ready = kernel.ready(), if !waiting => Next::Events(ready),
         }
     }
 
     /// The next moment at which something is due by itself.
     fn due(&self, tick: Instant) -> Instant {
-        let engine = self.desk.engine.next_due().map(|due| {
+        // While events are left in the ring the engine's time stands still.
+        let next = self.desk.engine.next_due().filter(|_| !self.spool.is_waiting());
+        let engine = next.map(|due| {
             Instant::now() + Duration::from_nanos(due.since(Kernel::now())) + Duration::from_millis(1)
         });
         engine.map_or(tick, |due| due.min(tick))
@@ -212,9 +217,22 @@ impl Run<'_> {
         })
     }
 
+    /// Takes all that is in the ring: what comes from elsewhere (a dump, the clock) must not overtake events before it.
+    fn catch_up(&mut self) {
+        for _ in 0..CATCH_UP {
+            if self.drain() < BUDGET {
+                return;
+            }
+        }
+    }
+
     /// Tells the engine the time; once a tick also losses, polls, our own cost, and whether anybody still reads.
     fn look_after(&mut self, tick: &mut Instant) {
-        self.desk.observe(&Event::Tick(Kernel::now()));
+        if !self.spool.is_waiting() {
+            let now = Kernel::now();
+            self.catch_up();
+            self.desk.observe(&Event::Tick(now));
+        }
         if Instant::now() < *tick {
             return;
         }
@@ -253,6 +271,7 @@ impl Run<'_> {
     fn take(&mut self, answer: Answer) {
         match answer {
             Answer::Events(events) => {
+                self.catch_up();
                 for event in events {
                     if self.concerns(&event) {
                         self.desk.observe(&event);
