@@ -190,6 +190,23 @@ fn a_reset_in_fin_wait_2_is_received() {
 }
 
 #[test]
+fn a_reset_in_closing_is_received() {
+    let Some(lab) = Lab::routed(&[]) else { return };
+    let pair = lab.pair();
+    lab.cut();
+    drop(pair.client);
+    end_writing(&pair.server);
+    lab.a().until_in(pair.c, TcpState::FinWait1);
+    // The server's FIN arrives, ours does not.
+    lab.restore(false);
+    lab.a().until_in(pair.c, TcpState::Closing);
+    linger(&pair.server, Duration::ZERO);
+    drop(pair.server);
+    let life = lab.life(pair.c);
+    life.was("SYN_SENT ESTABLISHED FIN_WAIT_1 CLOSING", "rst_received").has("closed_by", "both");
+}
+
+#[test]
 fn a_reset_in_close_wait_is_received_though_the_process_sees_epipe() {
     let Some(lab) = Lab::alone(&[]) else { return };
     let pair = lab.pair();
