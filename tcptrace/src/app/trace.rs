@@ -155,14 +155,16 @@ impl Run<'_> {
             () = sleep_until(due) => Next::Due,
             () = spool.room(), if full => Next::Room,
             pid = processes.exited() => Next::Exited(pid),
-            answer = answered(dumps) => Next::Answer(answer),
+            answer = answered(dumps), if !full => Next::Answer(answer),
             ready = kernel.ready(), if !full => Next::Events(ready),
         }
     }
 
     /// The next moment at which something is due by itself.
     fn due(&self, tick: Instant) -> Instant {
-        let engine = self.desk.engine.next_due().map(|due| {
+        // While events are left in the ring the engine's time stands still.
+        let next = self.desk.engine.next_due().filter(|_| !self.spool.is_full());
+        let engine = next.map(|due| {
             Instant::now() + Duration::from_nanos(due.since(Kernel::now())) + Duration::from_millis(1)
         });
         engine.map_or(tick, |due| due.min(tick))
@@ -184,7 +186,11 @@ impl Run<'_> {
 
     /// Tells the engine the time; once a tick also losses, polls, our own cost, and whether anybody still reads.
     fn look_after(&mut self, tick: &mut Instant) {
-        self.desk.observe(&Event::Tick(Kernel::now()));
+        if !self.spool.is_full() {
+            let now = Kernel::now();
+            self.catch_up(now);
+            self.desk.observe(&Event::Tick(now));
+        }
         if Instant::now() < *tick {
             return;
         }
@@ -249,7 +255,7 @@ impl Run<'_> {
         }
     }
 
-    /// Takes from the ring what happened before `moment`: a dump that overtakes the events of its sockets would show them as others.
+    /// Takes from the ring what happened before `moment`: what comes from elsewhere (a dump, the clock) must not overtake it.
     fn catch_up(&mut self, moment: Mono) {
         while self.newest < moment && self.drain() > 0 {}
     }
