@@ -218,7 +218,7 @@ impl Engine {
             }
             Event::TimeWaitOverflow { netns, .. } => self.overflowed(*netns),
             Event::FinTimeout { netns, seconds } => {
-                self.netns.entry(*netns).or_default().fin_timeout_s = Some(*seconds);
+                self.fin_timeout(*netns, *seconds);
             }
             // Which processes count is the filter's business.
             Event::Forked { .. } => {}

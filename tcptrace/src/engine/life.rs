@@ -30,6 +30,8 @@ pub(crate) enum Phase {
 pub(crate) struct Mini {
     /// When the kernel's rule ends it; `None` when the rule says nothing.
     pub(crate) expires: Option<Mono>,
+    /// When it began, where the namespace's tcp_fin_timeout rules it.
+    pub(crate) by_sysctl: Option<Mono>,
     /// Granularity of the timer wheel at that distance, nanoseconds.
     pub(crate) slack_ns: u64,
     /// When a dump last showed it.
