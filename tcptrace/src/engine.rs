@@ -12,6 +12,7 @@ use crate::model::event::{Event, LossPlace};
 use crate::model::evidence::Span;
 use crate::model::life::{ConnectionId, FirstSeen, Lifecycle, OpenedBy, Subject};
 use crate::model::owner::Task;
+use crate::model::snapshot::SocketSnapshot;
 use crate::model::socket::{Protocol, SocketId, SocketRef};
 use crate::model::time::Mono;
 
@@ -280,6 +281,12 @@ impl Engine {
     pub fn subject(&self, socket: &SocketRef) -> Option<Subject> {
         let life = self.table.life(self.table.find(socket)?);
         (!life.hidden).then(|| life.subject())
+    }
+
+    /// Whether a socket of a dump is one that is known already.
+    #[must_use]
+    pub fn knows(&self, snapshot: &SocketSnapshot) -> bool {
+        self.shown(snapshot).is_some()
     }
 
     /// Connections known in this run, our own not counted.

@@ -9,10 +9,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
-use std::thread::{self, JoinHandle};
+use std::thread;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use crate::failure::{ExitCode, Failure};
 
@@ -77,7 +77,8 @@ pub(super) struct Spool {
     queue: Arc<Queue>,
     /// The output again, to see whether its reader is still there.
     out: File,
-    writer: JoinHandle<io::Result<()>>,
+    /// What writing came to, once the thread has stopped. A thread that hangs in a write holds nobody up.
+    outcome: oneshot::Receiver<io::Result<()>>,
 }
 
 impl Spool {
@@ -90,7 +91,8 @@ impl Spool {
         let (to_writer, batches) = channel::<Vec<u8>>();
         let queue = Arc::new(Queue::default());
         let taken = Arc::clone(&queue);
-        let writer = thread::Builder::new().name("writer".into()).spawn(move || {
+        let (tell, outcome) = oneshot::channel();
+        thread::Builder::new().name("writer".into()).spawn(move || {
             let written = batches.iter().try_for_each(|batch| {
                 let written = sink.write_all(&batch);
                 taken.shrink(batch.len());
@@ -98,9 +100,10 @@ impl Spool {
             });
             taken.over.store(true, Ordering::Release);
             taken.moved.notify_one();
-            written.and_then(|()| sink.flush())
+            // Nobody asks any more when the run was given up.
+            let _ = tell.send(written.and_then(|()| sink.flush()));
         })?;
-        Ok(Self { inlet: Inlet::default(), to_writer, queue, out, writer })
+        Ok(Self { inlet: Inlet::default(), to_writer, queue, out, outcome })
     }
 
     /// Empties a file that was there before: only once it is sure that something will be written.
@@ -156,11 +159,10 @@ impl Spool {
     /// # Errors
     /// What writing said.
     pub(super) async fn close(self) -> io::Result<()> {
-        let Self { inlet, to_writer, queue: _, out: _, writer } = self;
+        let Self { inlet, to_writer, queue: _, out: _, outcome } = self;
         // A thread that has stopped says why below.
         let _ = to_writer.send(take(&mut *inlet.0.borrow_mut()));
         drop(to_writer);
-        let joined = tokio::task::spawn_blocking(move || writer.join()).await.map_err(io::Error::other)?;
-        joined.map_err(|_| io::Error::other("the writing thread panicked"))?
+        outcome.await.unwrap_or_else(|_| Err(io::Error::other("the writing thread panicked")))
     }
 }

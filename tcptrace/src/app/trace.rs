@@ -19,7 +19,7 @@ use crate::model::time::Mono;
 use crate::plan::{Format, Kind, Record, Trace};
 use crate::sink::notice;
 use crate::sink::record::{Progress, Recorded};
-use crate::source::kernel::{Kernel, Path};
+use crate::source::kernel::Kernel;
 use crate::source::processes::Processes;
 
 /// Losses, polls and the reader's presence are looked after so often.
@@ -272,11 +272,7 @@ impl Run<'_> {
             self.kernel.watch_port(port);
         }
         let filter = self.desk.gate.filter_mut();
-        filter.pids.is_empty()
-            || own
-            || self.desk.engine.subject(&snapshot.id.socket).is_some()
-            // Nobody owns a mini-socket, and the classic path knows ours by their tuple alone: let the engine look.
-            || snapshot.mini && self.kernel.path() == Path::Classic
+        filter.pids.is_empty() || own || self.desk.engine.knows(snapshot)
     }
 
     fn say_exited(&mut self, pid: u32) {

@@ -113,7 +113,7 @@ impl Kernel {
             .map_err(|error| {
                 AttachError::Unsuitable(format!("cannot read the kernel's BTF: {}", short(&error)))
             })?;
-        let main = if options.deaf { "tcp_destroy_sock" } else { "inet_sock_set_state" };
+        let main = if options.deaf { "sock_send_length" } else { "inet_sock_set_state" };
         // Accept and the neighbours first: an event of the main program then never lacks them.
         kernel.attach_accept(accept_ret);
         if options.want.resets {
@@ -170,6 +170,15 @@ impl Kernel {
         let mut kernel = Self::load(options, Path::Classic, &offsets, &layout, Reasons::default())?;
         if btf.is_some() {
             kernel.attach_accept(layout.accept_ret);
+        }
+        if options.want.follow_forks {
+            match aya::Btf::from_sys_fs() {
+                Ok(types) => kernel.attach_optional("forked", "sched_process_fork", &types),
+                Err(error) => kernel.notes.push(format!(
+                    "--follow-forks has no effect for children born from now on: it needs the kernel's BTF ({})",
+                    short(&error)
+                )),
+            }
         }
         let event = if options.deaf { ("tcp", "tcp_destroy_sock") } else { ("sock", "inet_sock_set_state") };
         kernel
