@@ -238,6 +238,13 @@ fn event() -> BoxedStrategy<Event> {
             netns,
             count
         }),
+        (mono(), small(), address(), any::<u16>(), address(), any::<u16>()).prop_map(
+            |(at, netns, laddr, lport, raddr, rport)| Event::HalfOpen {
+                at,
+                netns,
+                endpoints: Endpoints::new((laddr, lport), (raddr, rport))
+            }
+        ),
         small().prop_map(|child| Event::Forked { child }),
         (small(), small()).prop_map(|(netns, seconds)| Event::FinTimeout { netns, seconds }),
         (mono(), number(), place).prop_map(|(at, count, place)| Event::Lost { at, count, place }),

@@ -79,7 +79,10 @@ pub struct Offsets {
     pub tw_substate: u16,
     pub timer_function: u16,
     pub timer_expires: u16,
-    pub pad: u16,
+    pub rsk_timer: u16,
+    /// Byte that holds the bit-field `num_timeout`.
+    pub num_timeout: u16,
+    pub num_timeout_mask: u16,
     /// Bit of `syn_fastopen_child` in its byte, as a mask.
     pub fastopen_child_mask: u16,
     /// Size of `icsk_retransmits` and friends is 1; size of `is_mptcp`'s byte mask (1 for a bool).
@@ -144,6 +147,8 @@ pub struct Config {
     pub wake_bytes: u64,
     /// `container_of` check of timer tracepoints: address of `tw_timer_handler`.
     pub tw_timer_handler: u64,
+    /// The same of request sockets: `reqsk_timer_handler`.
+    pub reqsk_timer_handler: u64,
     /// Our own pid: its events always pass (self-test).
     pub own_pid: u32,
     /// IPPROTO_MPTCP passes too.
@@ -246,6 +251,7 @@ pub mod kind {
     pub const ACCEPTED: u8 = 2;
     pub const NEIGHBOUR: u8 = 3;
     pub const FORKED: u8 = 4;
+    pub const HALF_OPEN: u8 = 5;
 }
 
 /// Bits of [`StateChange::flags`].
@@ -366,6 +372,23 @@ pub struct Neighbour {
     pub cookie: u64,
 }
 
+/// A SYN came and a request socket holds the half-open connection: its first timer was started.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HalfOpen {
+    pub kind: u8,
+    pub pad: [u8; 3],
+    pub netns: u32,
+    pub at_ns: u64,
+    /// v4 in mapped form.
+    pub laddr: [u8; 16],
+    pub raddr: [u8; 16],
+    /// Host byte order.
+    pub lport: u16,
+    pub rport: u16,
+    pub pad2: u32,
+}
+
 /// A watched process has a child.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -453,7 +476,9 @@ plain!(Offsets {
     tw_substate,
     timer_function,
     timer_expires,
-    pad,
+    rsk_timer,
+    num_timeout,
+    num_timeout_mask,
     fastopen_child_mask,
     is_mptcp_mask,
     sk_shutdown_shift
@@ -482,6 +507,7 @@ plain!(Config {
     wake_ns,
     wake_bytes,
     tw_timer_handler,
+    reqsk_timer_handler,
     own_pid,
     mptcp,
     by_pid,
@@ -544,6 +570,7 @@ plain!(StateChange {
 });
 plain!(Accepted { kind, pad, pid, at_ns, sk, cookie, comm });
 plain!(Neighbour { kind, what, value, pad, at_ns, sk, cookie });
+plain!(HalfOpen { kind, pad, netns, at_ns, laddr, raddr, lport, rport, pad2 });
 plain!(Forked { kind, pad, child });
 plain!(Held { cookie, inode, pid, fd, comm });
 
@@ -554,6 +581,7 @@ pub enum Record {
     Accepted(Accepted),
     Neighbour(Neighbour),
     Forked(Forked),
+    HalfOpen(HalfOpen),
 }
 
 impl Record {
@@ -565,17 +593,19 @@ impl Record {
             kind::ACCEPTED => Accepted::decode(bytes).map(Self::Accepted),
             kind::NEIGHBOUR => Neighbour::decode(bytes).map(Self::Neighbour),
             kind::FORKED => Forked::decode(bytes).map(Self::Forked),
+            kind::HALF_OPEN => HalfOpen::decode(bytes).map(Self::HalfOpen),
             _ => None,
         }
     }
 }
 
-const _: () = assert!(size_of::<Offsets>() == 58 * 2);
+const _: () = assert!(size_of::<Offsets>() == 60 * 2);
 const _: () = assert!(size_of::<Layout>() == 32);
 const _: () = assert!(size_of::<Memory>() == 48);
 const _: () = assert!(size_of::<AcceptedBy>() == 32);
 const _: () = assert!(size_of::<StateChange>() == 192);
 const _: () = assert!(size_of::<Accepted>() == 48);
 const _: () = assert!(size_of::<Neighbour>() == 32);
+const _: () = assert!(size_of::<HalfOpen>() == 56);
 const _: () = assert!(size_of::<Forked>() == 8);
 const _: () = assert!(size_of::<Held>() == 40);

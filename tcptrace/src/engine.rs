@@ -31,6 +31,7 @@ mod dump;
 mod ending;
 mod ends;
 mod graves;
+mod half_open;
 mod index;
 mod life;
 mod loss;
@@ -46,7 +47,9 @@ mod timewait;
 
 use agenda::Agenda;
 pub use dump::ALL_STATES;
+use ends::Ends;
 use graves::Graves;
+use half_open::HalfOpen;
 use loss::Loss;
 use rtt::Rtts;
 use table::{Slot, Table};
@@ -129,6 +132,7 @@ pub struct Engine {
     table: Table,
     agenda: Agenda,
     graves: Graves,
+    half_open: HalfOpen,
     loss: Loss,
     rtts: Rtts,
     netns: FxHashMap<u32, Netns>,
@@ -167,6 +171,7 @@ impl Engine {
             table: Table::new(),
             agenda: Agenda::default(),
             graves: Graves::default(),
+            half_open: HalfOpen::default(),
             loss: Loss::default(),
             rtts: Rtts::default(),
             netns: FxHashMap::default(),
@@ -220,6 +225,9 @@ impl Engine {
             Event::TimeWaitOverflow { netns, .. } => self.overflowed(*netns),
             Event::FinTimeout { netns, seconds } => {
                 self.fin_timeout(*netns, *seconds);
+            }
+            Event::HalfOpen { at, netns, endpoints } => {
+                self.half_open.add(*netns, Ends::pack(endpoints), *at);
             }
             // Which processes count is the filter's business.
             Event::Forked { .. } => {}

@@ -7,7 +7,7 @@ use tcptrace_ebpf::wire::{ABSENT, Prefix};
 use super::config::{constant, offsets};
 
 /// AF_INET6.
-const INET6: u16 = 10;
+pub(super) const INET6: u16 = 10;
 
 /// A `struct sock *` that came as a BTF argument: loads through it need no helper.
 #[derive(Clone, Copy)]

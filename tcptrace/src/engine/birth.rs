@@ -142,6 +142,11 @@ impl Engine {
             _ => OpenedBy::Accept,
         };
         if event.to == TcpState::SynRecv {
+            let syn = self.half_open.take(life.netns, life.ends).filter(|syn| *syn <= event.at);
+            if let Some(entered) = syn {
+                life.syn_seen = true;
+                life.stays.set_last(Stay { state: TcpState::SynRecv, known: Known::Event, entered });
+            }
             self.newborn(event.id.socket.address, slot);
         }
         slot

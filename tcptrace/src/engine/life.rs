@@ -98,6 +98,8 @@ pub(crate) struct Life {
     pub(crate) keyed_by_address: bool,
     pub(crate) orphaned: bool,
     pub(crate) fastopen: bool,
+    /// Its SYN_RECV began with a SYN that we saw, so its length is true.
+    pub(crate) syn_seen: bool,
     /// Our own; never reported.
     pub(crate) hidden: bool,
     /// Its lifecycle is out already.
@@ -135,6 +137,7 @@ impl Life {
             keyed_by_address: false,
             orphaned: false,
             fastopen: false,
+            syn_seen: false,
             hidden: false,
             reported: false,
         }
@@ -225,6 +228,7 @@ impl Life {
             && stay.known == Known::Event
             && self.opened_by == OpenedBy::Accept
             && !self.fastopen
+            && !self.syn_seen
     }
 
     /// When the rule ends the state that it is in.

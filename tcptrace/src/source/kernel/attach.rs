@@ -344,7 +344,8 @@ fn config(options: &Options) -> Config {
     config.own_pid = std::process::id();
     config.mptcp = options.mptcp.into();
     if options.want.timers {
-        config.tw_timer_handler = symbols::address("tw_timer_handler").unwrap_or(0);
+        config.tw_timer_handler = symbols::address("tw_timer_handler").unwrap_or(u64::MAX);
+        config.reqsk_timer_handler = symbols::address("reqsk_timer_handler").unwrap_or(u64::MAX);
     }
     config.follow_forks = options.want.follow_forks.into();
     config
