@@ -18,6 +18,7 @@ use crate::model::time::Mono;
 pub mod edge;
 pub mod filter;
 pub mod gate;
+pub mod stuck;
 pub mod update;
 
 mod absent;
@@ -37,6 +38,7 @@ mod neighbour;
 mod owner;
 mod peer;
 mod report;
+mod standing;
 mod stays;
 mod table;
 mod timewait;
@@ -45,6 +47,7 @@ use agenda::Agenda;
 pub use dump::ALL_STATES;
 use graves::Graves;
 use loss::Loss;
+pub use standing::Standing;
 use table::{Slot, Table};
 use update::Update;
 

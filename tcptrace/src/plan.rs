@@ -10,6 +10,7 @@ mod place;
 mod port;
 mod process;
 mod quantity;
+mod stuck;
 
 use std::time::Duration;
 
@@ -24,12 +25,17 @@ use crate::source::kernel::Attach;
 pub use lives::Lives;
 pub use output::{Color, Format, Output};
 pub use quantity::RING_BYTES;
+pub use stuck::{Check, Kill, Stuck, Watch};
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Plan {
     /// Trace and print.
     Trace(Box<Trace>),
+    /// Look for stuck sockets once.
+    Stuck(Box<Stuck>),
+    /// Close stuck sockets.
+    Kill(Box<Kill>),
     /// Print the JSON Schema.
     Schema,
     /// Say what this host allows.
@@ -85,6 +91,7 @@ impl Trace {
     pub fn show(&self) -> Show {
         match &self.kind {
             Kind::Lives(lives) => Show::Lives(lives.filter.clone()),
+            Kind::Stuck(_) => Show::Stuck,
             Kind::Stream if self.raw => Show::KernelEvents,
             Kind::Stream => Show::Transitions,
         }
@@ -98,6 +105,8 @@ pub enum Kind {
     Stream,
     /// Each connection when it ends.
     Lives(Lives),
+    /// Stuck sockets, as they come and go.
+    Stuck(Watch),
 }
 
 impl Plan {
@@ -110,9 +119,20 @@ impl Plan {
         if *version {
             return Ok(Self::Version { verbose: tracing.verbose > 0 });
         }
-        let lives = match command {
-            None => None,
-            Some(Command::Lives(lives)) => Some(lives),
+        let kind = match command {
+            None => Kind::Stream,
+            Some(Command::Lives(lives)) => Kind::Lives(Lives::new(lives)?),
+            Some(Command::Stuck(stuck)) if stuck.watch => Kind::Stuck(Watch::new(stuck)?),
+            Some(Command::Stuck(stuck)) => {
+                conflict::check(args)?;
+                conflict::refuse_tracing(args, "stuck")?;
+                return Stuck::new(args, stuck, host).map(|stuck| Self::Stuck(Box::new(stuck)));
+            }
+            Some(Command::Kill(kill)) => {
+                conflict::check(args)?;
+                conflict::refuse_tracing(args, "kill")?;
+                return Kill::new(args, kill, host).map(|kill| Self::Kill(Box::new(kill)));
+            }
             Some(Command::Schema) => {
                 conflict::refuse_flags(args, "schema")?;
                 return Ok(Self::Schema);
@@ -123,7 +143,6 @@ impl Plan {
         };
         conflict::check(args)?;
         let mut notes = Vec::new();
-        let kind = lives.map_or(Ok(Kind::Stream), |args| Lives::new(args).map(Kind::Lives))?;
         let trace = Trace {
             filter: filter_of(filter, host, &mut notes)?,
             attach: match tracing.attach {

@@ -11,6 +11,7 @@ pub mod notice;
 mod row;
 #[cfg(test)]
 mod sample;
+pub mod stuck;
 pub mod text;
 pub mod time;
 mod words;

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::dumps::{Answer, Dumps, Request};
 use super::spool::Spool;
+use super::stuck::watch::Watch;
 use crate::engine::Engine;
 use crate::engine::gate::Gate;
 use crate::engine::update::Update;
@@ -86,6 +87,7 @@ struct Run<'a> {
     desk: Desk,
     spool: Spool,
     dumps: Option<Dumps>,
+    watch: Option<Watch>,
     processes: Processes,
     lost_hints: u64,
     began: Mono,
@@ -226,6 +228,7 @@ impl Run<'_> {
         if self.polled.elapsed() >= POLL {
             self.polled = Instant::now();
             self.poll();
+            self.watch();
         }
     }
 
@@ -257,6 +260,19 @@ impl Run<'_> {
         let states = questions.iter().fold(0, |all, question| all | question.states);
         let netns = questions.iter().map(|question| question.netns).collect::<Option<Vec<_>>>();
         dumps.ask(Request { netns: netns.unwrap_or_default(), states });
+    }
+
+    /// Looks for stuck sockets.
+    fn watch(&mut self) {
+        let Self { watch: Some(watch), kernel, desk, .. } = self else { return };
+        let Desk { engine, gate, sink, trouble } = desk;
+        let filter = gate.filter_mut().clone();
+        let looked = watch.look(kernel, engine, &filter, &mut |stuck| {
+            keep(trouble, sink.update(&Update::Stuck(stuck)));
+        });
+        if let Err(failure) = looked {
+            say(&format!("note: {failure}"));
+        }
     }
 
     fn take(&mut self, answer: Answer) {

@@ -186,6 +186,7 @@ impl Scene {
             mini: left_ms.is_some(),
             owner: None,
             age: Age::default(),
+            existed_ns: 0,
             timer,
             receive_queue: 0,
             send_queue: 0,

@@ -10,6 +10,7 @@ use crate::model::state::TcpState;
 pub(super) fn check(args: &Args) -> Result<(), Failure> {
     let Args { command, filter, output: _, tracing, version: _ } = args;
     let lives = matches!(command, Some(Command::Lives(_)));
+    let stuck = matches!(command, Some(Command::Stuck(_)));
     let rules = [
         (
             filter.v4 && filter.v6,
@@ -22,6 +23,10 @@ pub(super) fn check(args: &Args) -> Result<(), Failure> {
         (
             tracing.raw && lives,
             "--raw and `lives` contradict each other: the kernel's events know no lives; leave one out",
+        ),
+        (
+            tracing.raw && stuck,
+            "--raw and `stuck` contradict each other: the kernel's events do not say what is stuck; leave one out",
         ),
         (
             tracing.raw && tracing.exact,
@@ -57,6 +62,18 @@ pub(super) fn check_trace(trace: &Trace) -> Result<(), Failure> {
         )));
     }
     Ok(())
+}
+
+/// Commands that look once take no flags about tracing.
+pub(super) fn refuse_tracing(args: &Args, command: &str) -> Result<(), Failure> {
+    let tracing = TracingArgs { verbose: 0, ..args.tracing.clone() };
+    if tracing == TracingArgs::default() && !args.filter.follow_forks {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "`tcptrace {command}` looks once and takes no tracing flags: leave them out{}",
+        if command == "stuck" { ", or add --watch" } else { "" }
+    )))
 }
 
 /// Commands that trace nothing take no flags about tracing.

@@ -174,7 +174,7 @@ impl<W: Write, N: Write> Sink for LivesSink<W, N> {
                 self.out.flush()?;
                 notice::write_lost(&mut self.notices, count, place, total)
             }
-            Update::Seen(..) | Update::Moved(..) => Ok(()),
+            Update::Seen(..) | Update::Moved(..) | Update::Stuck(_) => Ok(()),
         }
     }
 

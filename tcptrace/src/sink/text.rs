@@ -1,7 +1,7 @@
 //! The live text: one line a transition, aligned, as wide as it is told.
 
 mod address;
-pub(super) use address::push_addr;
+pub(super) use address::{push_addr, push_endpoint};
 pub(super) mod cell;
 pub(super) mod layout;
 pub(super) mod paint;

@@ -7,11 +7,12 @@ use super::{Desk, Run, say};
 use crate::app::dumps::{Dumps, Owners};
 use crate::app::output;
 use crate::app::spool::Spool;
+use crate::app::stuck::watch::Watch;
 use crate::engine::gate::Gate;
 use crate::engine::{Config, Engine};
 use crate::failure::{ExitCode, Failure};
 use crate::model::event::Event;
-use crate::model::time::{ClockAnchor, Mono};
+use crate::model::time::Mono;
 use crate::plan::{Kind, Trace};
 use crate::source::kernel::{AttachError, Kernel, Options, Path, Scope, Want};
 use crate::source::process_tree::ProcessTree;
@@ -58,7 +59,7 @@ impl<'a> Run<'a> {
                 format!("{flag} needs BTF, which this kernel does not offer: leave it out"),
             ));
         }
-        let anchor = anchor(began);
+        let anchor = output::anchor(began);
         let sink = output::sink(plan, spool.inlet(), anchor)?;
         let engine = Engine::new(config(plan, &kernel, began));
         let gate = Gate::new(filter, plan.show(), plan.count);
@@ -85,16 +86,25 @@ impl<'a> Run<'a> {
             }
         };
         let polled = Instant::now();
-        Ok(Self { plan, kernel, desk, spool, dumps, processes, lost_hints: 0, began, polled, int, term })
+        let watch = match &plan.kind {
+            Kind::Stuck(watch) => Some(Watch::open(&watch.rules)?),
+            _ => None,
+        };
+        Ok(Self {
+            plan,
+            kernel,
+            desk,
+            spool,
+            dumps,
+            watch,
+            processes,
+            lost_hints: 0,
+            began,
+            polled,
+            int,
+            term,
+        })
     }
-}
-
-/// Both clocks at `mono`'s moment, as near as two readings can be.
-fn anchor(mono: Mono) -> ClockAnchor {
-    let real = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
-    let real_ns = i128::from(real.tv_sec) * 1_000_000_000 + i128::from(real.tv_nsec);
-    let since = i128::from(Kernel::now().0) - i128::from(mono.0);
-    ClockAnchor { mono, real_ns: real_ns - since }
 }
 
 fn config(plan: &Trace, kernel: &Kernel, began: Mono) -> Config {

@@ -7,11 +7,15 @@ use tcptrace_ebpf::wire::Held;
 
 use crate::model::comm::Comm;
 use crate::model::cookie::Cookie;
-use crate::model::owner::Task;
+use crate::model::endpoints::{Endpoints, from_bytes};
+use crate::model::owner::{Owner, OwnerHow, Task};
+use crate::model::socket::{Protocol, SocketId, SocketRef};
+use crate::model::state::TcpState;
 
-use super::Kernel;
-use super::attach::program_of;
-use super::error::short;
+use super::attach::{Attach, Options, program_of};
+use super::convert::MPTCP;
+use super::error::{AttachError, short};
+use super::{Kernel, Scope, Want, pids};
 
 /// A process holds a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +28,76 @@ pub struct Holding {
     pub task: Task,
     /// By which fd.
     pub fd: u32,
+    /// Which socket, with its addresses: a socket whose connection is over keeps them, and is in no dump.
+    pub id: SocketId,
+    /// Its state.
+    pub state: TcpState,
+    /// It has sent or received a segment: without, it never had a connection.
+    pub connected: bool,
+    /// `sk_err`, not yet fetched by the process.
+    pub error: u16,
+    /// SO_KEEPALIVE is on.
+    pub keepalive: bool,
+    /// Who owns it by an event that the kernel half saw; never from an fd table.
+    pub owner: Option<Owner>,
+}
+
+/// One record as a holding; `None` when it names a state that TCP does not have.
+fn holding(held: &Held) -> Option<Holding> {
+    let owner = OwnerHow::from_wire(held.owner_how).filter(|how| *how != OwnerHow::FdTable);
+    let cookie = Cookie::new(held.cookie);
+    Some(Holding {
+        cookie,
+        inode: held.inode,
+        task: Task { pid: held.pid, comm: Comm(held.comm) },
+        fd: held.fd,
+        id: SocketId {
+            socket: SocketRef { address: 0, cookie },
+            protocol: if held.protocol == MPTCP { Protocol::Mptcp } else { Protocol::Tcp },
+            endpoints: Endpoints::new(
+                (from_bytes(held.laddr), held.lport),
+                (from_bytes(held.raddr), held.rport),
+            ),
+            netns: (held.netns != 0).then_some(held.netns),
+            uid: Some(held.uid),
+            cgroup: (held.cgroup != 0).then_some(held.cgroup),
+            inode: (held.inode != 0).then_some(held.inode),
+        },
+        state: TcpState::from_kernel(held.state)?,
+        connected: held.segments != 0,
+        error: held.error,
+        keepalive: held.keepalive != 0,
+        // The memory has one name for all claims: it is the holder's only where the holder is the owner.
+        owner: owner
+            .filter(|_| held.owner_pid == held.pid)
+            .map(|how| Owner { task: Task { pid: held.pid, comm: Comm(held.comm) }, how }),
+    })
 }
 
 impl Kernel {
+    /// Only the iterator over open files, for those who look once and trace nothing.
+    ///
+    /// # Errors
+    /// Rights are missing, or the kernel has no BTF or no such iterator.
+    pub fn look() -> Result<Self, AttachError> {
+        let options = Options {
+            attach: Attach::Btf,
+            want: Want::default(),
+            mptcp: false,
+            ring_bytes: 1 << 16,
+            measure: false,
+            scope: Scope::default(),
+            deaf: false,
+        };
+        Self::only_held(&options)
+    }
+
+    /// Whether the iterator over open files, and /proc, show every process of the host: not from inside a container's pid namespace.
+    #[must_use]
+    pub fn sees_all_processes() -> bool {
+        pids::namespace().1 == 0 && rustix::process::geteuid().is_root()
+    }
+
     /// Loads the iterator and lets it give the sockets that existed before us their owners.
     pub(super) fn adopt(&mut self, types: &aya::Btf) {
         let loaded =
@@ -60,12 +131,7 @@ impl Kernel {
         Ok(bytes
             .chunks_exact(size_of::<Held>())
             .filter_map(Held::decode)
-            .map(|held| Holding {
-                cookie: Cookie::new(held.cookie),
-                inode: held.inode,
-                task: Task { pid: held.pid, comm: Comm(held.comm) },
-                fd: held.fd,
-            })
+            .filter_map(|held| holding(&held))
             .collect())
     }
 }

@@ -1,0 +1,463 @@
+//! Judges a picture of all sockets: which are stuck, who holds them, and why.
+
+use rustc_hash::FxHashMap;
+
+use super::rule::{Candidate, Crossing, Scope, StuckRule};
+use super::verdict::Case;
+use super::{Holder, Other, Stuck, StuckEvent, words};
+use crate::engine::filter::{Admission, Filter};
+use crate::model::cookie::Cookie;
+use crate::model::endpoints::Endpoints;
+use crate::model::evidence::Span;
+use crate::model::life::{ConnectionId, Subject};
+use crate::model::owner::{Owner, OwnerHow, Task};
+use crate::model::snapshot::{Age, SocketSnapshot, TimerKind};
+use crate::model::state::TcpState;
+use crate::model::time::Mono;
+
+/// A process with a socket in its fd table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The process.
+    pub task: Task,
+    /// By which fd.
+    pub fd: u32,
+}
+
+/// Who holds what, from one pass over all fd tables.
+#[derive(Clone, Debug, Default)]
+pub struct Holdings {
+    /// By cookie, where the kernel's iterator told.
+    pub by_cookie: FxHashMap<Cookie, Vec<Held>>,
+    /// By inode, from /proc.
+    pub by_inode: FxHashMap<u64, Vec<Held>>,
+    /// SO_KEEPALIVE by cookie.
+    pub keepalive: FxHashMap<Cookie, bool>,
+    /// `sk_err` of sockets whose connection is over.
+    pub errors: FxHashMap<Cookie, u16>,
+    /// Nobody's fds were hidden from us.
+    pub complete: bool,
+}
+
+impl Holdings {
+    fn of(&self, socket: &SocketSnapshot) -> &[Held] {
+        let id = &socket.id;
+        let by_cookie = id.socket.cookie.and_then(|cookie| self.by_cookie.get(&cookie));
+        let held = by_cookie.or_else(|| self.by_inode.get(&id.inode?));
+        held.map(Vec::as_slice).unwrap_or_default()
+    }
+}
+
+/// What is known of a process besides its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Process {
+    /// How long ago it began, nanoseconds, at most.
+    pub age_ns: u64,
+    /// Its parent, grandparent and so on.
+    pub ancestors: Vec<u32>,
+}
+
+/// What events have told of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// The connection.
+    pub subject: Subject,
+    /// When it entered the state that the engine knows it in.
+    pub since: Option<Mono>,
+    /// That state.
+    pub state: TcpState,
+    /// Its age now.
+    pub age: Span,
+}
+
+/// Who else is asked.
+pub trait Witness {
+    /// About a process.
+    fn process(&self, pid: u32) -> Option<Process>;
+    /// About a socket whose events were seen.
+    fn known(&self, socket: &SocketSnapshot) -> Option<Known>;
+    /// `net.ipv4.tcp_fin_timeout` of a namespace, seconds.
+    fn fin_timeout(&self, netns: u32) -> Option<u32>;
+}
+
+/// What a survey came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Findings {
+    /// The stuck sockets, the oldest first.
+    pub stuck: Vec<Stuck>,
+    /// Sockets looked at.
+    pub looked_at: u64,
+    /// Sockets of which the bounds of their age do not tell whether they are stuck.
+    pub undecided: u64,
+}
+
+/// A picture of all sockets.
+pub struct Survey<'a> {
+    /// Sockets, those of dead connections among them as CLOSED.
+    pub sockets: &'a [SocketSnapshot],
+    /// Who holds them.
+    pub holdings: &'a Holdings,
+    /// What counts as stuck.
+    pub rules: &'a [StuckRule],
+    /// Which sockets.
+    pub filter: &'a Filter,
+    /// Our own process, never reported.
+    pub own_pid: u32,
+}
+
+/// A socket over a rule's threshold.
+struct Hit {
+    index: usize,
+    rule: usize,
+    age: Age,
+    known: Option<Known>,
+}
+
+impl Survey<'_> {
+    /// Judges all sockets.
+    #[must_use]
+    pub fn findings(&self, witness: &dyn Witness) -> Findings {
+        let mut findings = Findings { looked_at: self.sockets.len() as u64, ..Findings::default() };
+        let mut hits: Vec<Hit> = Vec::new();
+        for (index, socket) in self.sockets.iter().enumerate() {
+            let known = witness.known(socket).filter(|known| known.state.name() == socket.state.name());
+            let age = known.as_ref().map_or(socket.age, |known| sharper(socket.age, &known.age));
+            let candidate = Candidate {
+                state: socket.state,
+                held: socket.id.inode.is_some() && !socket.mini,
+                age,
+                stalled: stalled(socket),
+            };
+            let answers: Vec<Crossing> = self.rules.iter().map(|rule| rule.check(&candidate)).collect();
+            if let Some(rule) = answers.iter().position(|answer| *answer == Crossing::Over) {
+                hits.push(Hit { index, rule, age, known });
+            } else if answers.contains(&Crossing::Maybe) {
+                findings.undecided += 1;
+            }
+        }
+        if hits.is_empty() {
+            return findings;
+        }
+        let places = Places::of(self.sockets);
+        findings.stuck = hits.iter().filter_map(|hit| self.judge(hit, &places, witness)).collect();
+        self.count(&mut findings.stuck);
+        findings.stuck.sort_by_key(|stuck| {
+            (std::cmp::Reverse(stuck.age.ns), stuck.subject.socket.endpoints.local.port)
+        });
+        for (number, stuck) in (1..).zip(&mut findings.stuck) {
+            if stuck.subject.id.0 == 0 {
+                stuck.subject.id = ConnectionId(number);
+            }
+        }
+        findings
+    }
+
+    fn judge(&self, hit: &Hit, places: &Places, witness: &dyn Witness) -> Option<Stuck> {
+        let socket = self.sockets.get(hit.index)?;
+        let listener = match socket.state {
+            TcpState::SynSent => places.listener(self.sockets, &socket.id.endpoints.mirrored(), None),
+            _ if socket.id.inode.is_none() && !socket.mini => {
+                places.listener(self.sockets, &socket.id.endpoints, socket.id.netns)
+            }
+            _ => None,
+        };
+        let listener = listener.map(|index| self.other(index));
+        let peer = places.peer(self.sockets, hit.index).map(|index| self.other(index));
+        let known = hit.known.map(|known| known.subject);
+        let holders = self.holders(socket, known.as_ref(), witness);
+        let owner = known.and_then(|known| known.owner).filter(|owner| owner.how != OwnerHow::Listener);
+        let by_fd = holders
+            .iter()
+            .find(|holder| holder.opened_it == Some(true))
+            .or(holders.first())
+            .map(|holder| Owner { task: holder.task, how: OwnerHow::FdTable });
+        let by_listener = listener
+            .as_ref()
+            .filter(|_| socket.state != TcpState::SynSent)
+            .and_then(|listener: &Other| listener.owner)
+            .map(|owner| Owner { how: OwnerHow::Listener, ..owner });
+        let subject = Subject {
+            id: known.map_or(ConnectionId(0), |known| known.id),
+            socket: socket.id,
+            owner: owner.or(by_fd).or(by_listener),
+        };
+        if !self.admits(&subject, &holders, socket) {
+            return None;
+        }
+        let keepalive = self.keepalive(socket);
+        let cookie = socket.id.socket.cookie;
+        let case = Case {
+            socket,
+            holders: &holders,
+            complete: self.holdings.complete,
+            listener: listener.as_ref(),
+            peer: peer.as_ref(),
+            keepalive,
+            error: cookie.and_then(|cookie| self.holdings.errors.get(&cookie).copied()).unwrap_or(0),
+            fin_timeout_s: socket.id.netns.and_then(|netns| witness.fin_timeout(netns)),
+        };
+        let (verdict, alternative) = case.decide();
+        let age = hit.known.map_or_else(|| span(hit.age, socket), |known| better(known.age, hit.age, socket));
+        let (explanation, advice) = words::sentences(&case, verdict, alternative, &in_words(&age));
+        let since = hit.known.and_then(|known| known.since);
+        Some(Stuck {
+            at: socket.at,
+            event: StuckEvent::Began,
+            subject,
+            state: socket.state,
+            since: since.or_else(|| Some(Mono(socket.at.0.saturating_sub(age.ns?)))),
+            age,
+            rule: *self.rules.get(hit.rule)?,
+            receive_queue: (socket.state != TcpState::Closed).then_some(socket.receive_queue),
+            send_queue: (socket.state != TcpState::Closed).then_some(socket.send_queue),
+            timer: socket.timer,
+            keepalive,
+            holders,
+            listener,
+            peer,
+            verdict,
+            alternative,
+            explanation,
+            advice,
+        })
+    }
+
+    /// A filter on owners is met by any holder.
+    fn admits(&self, subject: &Subject, holders: &[Holder], socket: &SocketSnapshot) -> bool {
+        if holders.iter().any(|holder| holder.task.pid == self.own_pid)
+            || !(self.filter.states.is_empty() || self.filter.names_state(socket.state))
+        {
+            return false;
+        }
+        let admits = |subject: &Subject| self.filter.admits(subject) == Admission::Yes;
+        admits(subject)
+            || holders.iter().any(|holder| {
+                let owner = Some(Owner { task: holder.task, how: OwnerHow::FdTable });
+                admits(&Subject { owner, ..*subject })
+            })
+    }
+
+    fn holders(
+        &self,
+        socket: &SocketSnapshot,
+        known: Option<&Subject>,
+        witness: &dyn Witness,
+    ) -> Vec<Holder> {
+        let held = self.holdings.of(socket);
+        let opener = known
+            .and_then(|known| known.owner)
+            .filter(|owner| matches!(owner.how, OwnerHow::Accept | OwnerHow::Connect | OwnerHow::Listen));
+        if let Some(opener) = opener {
+            return held
+                .iter()
+                .map(|Held { task, fd }| Holder {
+                    task: *task,
+                    fd: *fd,
+                    opened_it: Some(task.pid == opener.task.pid),
+                })
+                .collect();
+        }
+        let processes: Vec<Process> =
+            held.iter().map(|held| witness.process(held.task.pid).unwrap_or_default()).collect();
+        // Who began after the socket cannot have opened it; its only ancestor among the others has.
+        let late = |process: &Process| process.age_ns > 0 && process.age_ns < socket.existed_ns;
+        let mut openers: Vec<u32> = held
+            .iter()
+            .zip(&processes)
+            .filter(|(held, process)| {
+                !late(process)
+                    && processes.iter().any(|child| late(child) && child.ancestors.contains(&held.task.pid))
+            })
+            .map(|(held, _)| held.task.pid)
+            .collect();
+        openers.dedup();
+        held.iter()
+            .zip(&processes)
+            .map(|(Held { task, fd }, process)| Holder {
+                task: *task,
+                fd: *fd,
+                opened_it: match openers.as_slice() {
+                    _ if late(process) => Some(false),
+                    [one] if *one == task.pid => Some(true),
+                    _ => None,
+                },
+            })
+            .collect()
+    }
+
+    fn keepalive(&self, socket: &SocketSnapshot) -> Option<bool> {
+        let told = socket.id.socket.cookie.and_then(|cookie| self.holdings.keepalive.get(&cookie));
+        told.copied().or(match socket.timer.map(|timer| timer.kind) {
+            Some(TimerKind::Keepalive) if socket.id.inode.is_some() => Some(true),
+            // Its timer would run.
+            None if socket.id.inode.is_some()
+                && matches!(
+                    socket.state,
+                    TcpState::Established | TcpState::CloseWait | TcpState::FinWait2
+                ) =>
+            {
+                Some(false)
+            }
+            _ => None,
+        })
+    }
+
+    fn other(&self, index: usize) -> Other {
+        let socket = &self.sockets[index];
+        let how = if socket.state == TcpState::Listen { OwnerHow::Listen } else { OwnerHow::FdTable };
+        let held = self.holdings.of(socket).first();
+        Other {
+            socket: socket.id,
+            state: socket.state,
+            owner: held.map(|held| Owner {
+                task: held.task,
+                how: if how == OwnerHow::Listen { OwnerHow::FdTable } else { how },
+            }),
+            receive_queue: socket.receive_queue,
+            send_queue: socket.send_queue,
+        }
+    }
+
+    /// Drops those whose rule wants more of them.
+    fn count(&self, stuck: &mut Vec<Stuck>) {
+        if self.rules.iter().all(|rule| rule.more_than == 0) {
+            return;
+        }
+        let key = |stuck: &Stuck| {
+            let among = match stuck.rule.scope {
+                Scope::All => 0,
+                Scope::Owner => stuck.subject.owner.map_or(0, |owner| u64::from(owner.task.pid)),
+                Scope::Port => stuck.subject.socket.endpoints.local.port.map_or(0, u64::from),
+            };
+            (stuck.rule, among)
+        };
+        let mut counts: FxHashMap<_, u64> = FxHashMap::default();
+        for one in stuck.iter() {
+            *counts.entry(key(one)).or_default() += 1;
+        }
+        stuck.retain(|one| counts.get(&key(one)).is_some_and(|count| *count > one.rule.more_than));
+    }
+}
+
+/// Where the sockets are that explain others.
+struct Places {
+    listeners: FxHashMap<u16, Vec<usize>>,
+    by_ends: FxHashMap<Endpoints, Vec<usize>>,
+}
+
+impl Places {
+    fn of(sockets: &[SocketSnapshot]) -> Self {
+        let mut places = Self { listeners: FxHashMap::default(), by_ends: FxHashMap::default() };
+        for (index, socket) in sockets.iter().enumerate() {
+            match socket.state {
+                TcpState::Listen => {
+                    if let Some(port) = socket.id.endpoints.local.port {
+                        places.listeners.entry(port).or_default().push(index);
+                    }
+                }
+                TcpState::TimeWait | TcpState::Closed => {}
+                _ => places.by_ends.entry(socket.id.endpoints).or_default().push(index),
+            }
+        }
+        places
+    }
+
+    /// The listener that serves the local end of `ends`, one bound to its very address before one bound to any.
+    fn listener(&self, sockets: &[SocketSnapshot], ends: &Endpoints, netns: Option<u32>) -> Option<usize> {
+        let fits = |index: &&usize, any: bool| {
+            let id = &sockets[**index].id;
+            let local = id.endpoints.local.addr;
+            (netns.is_none() || id.netns == netns)
+                && if any { local.is_unspecified() } else { local == ends.local.addr }
+        };
+        let here = self.listeners.get(&ends.local.port?)?;
+        here.iter()
+            .find(|index| fits(index, false))
+            // Without a namespace `any` could be anybody's.
+            .or_else(|| here.iter().find(|index| netns.is_some() && fits(index, true)))
+            .copied()
+    }
+
+    /// The other end, if it is on this host and there is only one candidate; in the same namespace first.
+    fn peer(&self, sockets: &[SocketSnapshot], index: usize) -> Option<usize> {
+        let me = &sockets[index].id;
+        let all = self.by_ends.get(&me.endpoints.mirrored())?;
+        let others: Vec<usize> = all.iter().copied().filter(|other| *other != index).collect();
+        let near: Vec<usize> =
+            others.iter().copied().filter(|other| sockets[*other].id.netns == me.netns).collect();
+        match (near.as_slice(), others.as_slice()) {
+            ([one], _) | ([], [one]) => Some(*one),
+            _ => None,
+        }
+    }
+}
+
+/// Plainly stuck, though its age has no good lower bound.
+fn stalled(socket: &SocketSnapshot) -> bool {
+    match socket.state {
+        TcpState::CloseWait => socket.send_queue > 0,
+        _ => socket.timer.is_some_and(|timer| {
+            timer.retransmits > 0 && matches!(timer.kind, TimerKind::Retransmit | TimerKind::Probe)
+        }),
+    }
+}
+
+/// The better of the bounds of a dump and what events told.
+fn sharper(dump: Age, events: &Span) -> Age {
+    let Some(ns) = events.ns else { return dump };
+    match events.evidence {
+        crate::model::evidence::Evidence::Exact => Age { at_least_ns: ns, at_most_ns: Some(ns) },
+        crate::model::evidence::Evidence::AtLeast => Age {
+            at_least_ns: dump.at_least_ns.max(ns),
+            at_most_ns: [dump.at_most_ns, events.at_most_ns].into_iter().flatten().min(),
+        },
+        _ => dump,
+    }
+}
+
+fn better(events: Span, age: Age, socket: &SocketSnapshot) -> Span {
+    if events.ns.is_some() && events.evidence == crate::model::evidence::Evidence::Exact {
+        events
+    } else {
+        span(age, socket)
+    }
+}
+
+fn span(age: Age, socket: &SocketSnapshot) -> Span {
+    let Age { at_least_ns, at_most_ns } = age;
+    match at_most_ns {
+        // The kernel's rule reckons it: between two ticks.
+        Some(most) if socket.mini => Span::estimated(at_least_ns, Some(most.saturating_sub(at_least_ns))),
+        None if at_least_ns == 0 => Span::UNKNOWN,
+        most => Span::at_least(at_least_ns, most),
+    }
+}
+
+/// `at least 31 s`.
+fn in_words(age: &Span) -> String {
+    use crate::model::evidence::Evidence;
+    let Some(ns) = age.ns else { return "an unknown time".into() };
+    let time = time_in_words(ns);
+    match age.evidence {
+        Evidence::Exact => time,
+        // Two bounds a tick apart are one figure.
+        Evidence::AtLeast if age.at_most_ns.is_some_and(|most| most.saturating_sub(ns) <= 50_000_000) => time,
+        Evidence::AtLeast => match age.at_most_ns {
+            Some(most) => format!("between {time} and {}", time_in_words(most)),
+            None => format!("at least {time}"),
+        },
+        Evidence::Estimated => format!("about {time}"),
+        Evidence::Unknown => "an unknown time".into(),
+    }
+}
+
+fn time_in_words(ns: u64) -> String {
+    let seconds = ns / 1_000_000_000;
+    match seconds {
+        0..10 => format!("{}.{} s", seconds, ns / 100_000_000 % 10),
+        10..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}
