@@ -12,6 +12,7 @@ use crate::engine::stuck::{Other, Stuck, StuckEvent};
 use crate::engine::update::Update;
 use crate::model::evidence::Evidence;
 use crate::model::owner::Task;
+use crate::model::state::TcpState;
 use crate::model::summary::Summary;
 use crate::sink::time::Clock;
 
@@ -97,15 +98,18 @@ impl<W: Write, N: Write> StuckSink<W, N> {
         if self.telling == Telling::Groups && kept.len() > group::EACH_UP_TO {
             return group::groups(&kept).iter().try_for_each(|group| self.group(group));
         }
-        // Two ends of one connection stand on one line: that of the one that is to blame.
-        let mut paired = FxHashSet::default();
+        // Two ends of one connection stand on one line: that of the end that has yet to close.
+        let blamed: FxHashSet<_> = kept
+            .iter()
+            .filter(|stuck| stuck.state == TcpState::CloseWait)
+            .filter_map(|stuck| stuck.subject.socket.socket.cookie)
+            .collect();
         for stuck in &kept {
-            let cookie = stuck.subject.socket.socket.cookie;
-            if cookie.is_some_and(|cookie| paired.contains(&cookie)) {
-                continue;
+            let other = stuck.peer.as_ref().and_then(|peer| peer.socket.socket.cookie);
+            let told = stuck.state == TcpState::FinWait2 && other.is_some_and(|other| blamed.contains(&other));
+            if !told {
+                self.line(stuck)?;
             }
-            paired.extend(stuck.peer.as_ref().and_then(|peer| peer.socket.socket.cookie));
-            self.line(stuck)?;
         }
         Ok(())
     }

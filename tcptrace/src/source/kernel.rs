@@ -17,7 +17,7 @@ mod selftest;
 
 pub use attach::{Attach, Options, Want};
 pub use error::AttachError;
-pub use held::Holding;
+pub use held::{Holding, OpenFiles};
 pub use offsets::{Resolved, resolve};
 pub use scope::Scope;
 

@@ -14,18 +14,21 @@ use crate::model::socket::Protocol;
 use crate::model::state::TcpState;
 use crate::source::birth;
 use crate::source::fd_table::FdTable;
-use crate::source::kernel::{Holding, Kernel};
+use crate::source::kernel::{Holding, Kernel, OpenFiles};
 use crate::source::sock_diag::set::DiagSet;
 use crate::source::sock_diag::{mask, now};
 
 /// So many sockets without a holder are looked at again: the process may have closed them meanwhile.
 const LOOK_AGAIN: usize = 10_000;
 
+/// Walks all open files.
+pub(in crate::app) type Walk<'a> = &'a mut dyn FnMut() -> Result<Vec<Holding>, String>;
+
 /// What looks.
 pub(in crate::app) struct Eye {
     set: DiagSet,
     /// `None` where eBPF does not work, and in a tracing run, whose own is used.
-    kernel: Option<Kernel>,
+    files: Option<OpenFiles>,
     notes: Vec<String>,
 }
 
@@ -42,8 +45,8 @@ impl Eye {
     /// Opens every namespace, and loads the iterator over open files if it can.
     pub(in crate::app) fn open() -> Result<Self, Failure> {
         let mut eye = Self::without_kernel()?;
-        match Kernel::look() {
-            Ok(kernel) => eye.kernel = Some(kernel),
+        match OpenFiles::load() {
+            Ok(files) => eye.files = Some(files),
             Err(why) => eye.notes.push(format!(
                 "without eBPF ({why}) holders come from /proc, and fds of connections that are over (dead_fd) cannot be told from \
                  sockets that never had one: they are left out"
@@ -68,11 +71,11 @@ impl Eye {
         }
         if opened.unreadable > 0 {
             notes.push(format!(
-                "the network namespaces of {} processes cannot be read: run as root to see them all",
+                "the network namespaces of processes that cannot be read ({}) may be missing",
                 opened.unreadable
             ));
         }
-        Ok(Self { set, kernel: None, notes })
+        Ok(Self { set, files: None, notes })
     }
 
     /// What the user should know.
@@ -87,16 +90,19 @@ impl Eye {
 
     /// Looks at what `rules` are about, and at what explains it.
     pub(in crate::app) fn look(&mut self, rules: &[StuckRule]) -> Result<Picture, Failure> {
-        let mut kernel = self.kernel.take();
-        let picture = self.look_with(kernel.as_mut(), rules);
-        self.kernel = kernel;
+        let mut files = self.files.take();
+        let picture = match &mut files {
+            Some(files) => self.look_with(Some(&mut || files.holdings()), rules),
+            None => self.look_with(None, rules),
+        };
+        self.files = files;
         picture
     }
 
-    /// The same with a kernel half that is already there.
+    /// The same, the open files being walked by `walk`.
     pub(in crate::app) fn look_with(
         &mut self,
-        kernel: Option<&mut Kernel>,
+        walk: Option<Walk<'_>>,
         rules: &[StuckRule],
     ) -> Result<Picture, Failure> {
         let mut picture =
@@ -111,11 +117,11 @@ impl Eye {
             self.notes.push(format!("the sockets of network namespace {netns} cannot be listed: {error}"));
         }
         let dead = rules.iter().any(|rule| rule.state == TcpState::Closed);
-        match kernel.map(|kernel| (kernel.holdings(), kernel)) {
-            Some((Ok(holdings), kernel)) => {
+        match walk.map(|walk| (walk(), walk)) {
+            Some((Ok(holdings), walk)) => {
                 picture.take(&holdings);
                 if dead {
-                    picture.bury(&holdings, kernel);
+                    picture.bury(&holdings, walk);
                 }
             }
             Some((Err(why), _)) => {
@@ -215,7 +221,7 @@ impl Picture {
     }
 
     /// Adds the sockets whose connection is over while an fd is open. They are in no dump; a second pass shows which are so still.
-    fn bury(&mut self, holdings: &[Holding], kernel: &mut Kernel) {
+    fn bury(&mut self, holdings: &[Holding], walk: Walk<'_>) {
         let began = now();
         let dead = |holding: &Holding| {
             holding.state == TcpState::Closed && holding.connected && holding.id.protocol == Protocol::Tcp
@@ -223,8 +229,7 @@ impl Picture {
         if !holdings.iter().any(dead) {
             return;
         }
-        let again: FxHashSet<Cookie> = kernel
-            .holdings()
+        let again: FxHashSet<Cookie> = walk()
             .unwrap_or_default()
             .iter()
             .filter(|holding| dead(holding))

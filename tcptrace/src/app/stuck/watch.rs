@@ -40,7 +40,8 @@ impl Watch {
         // Namespaces come and go; a failure leaves those that are known.
         let _ = self.eye.set().refresh();
         let btf = kernel.path() == Path::Btf;
-        let picture = self.eye.look_with(btf.then_some(kernel), &self.rules)?;
+        let mut walk = || kernel.holdings();
+        let picture = self.eye.look_with(btf.then_some(&mut walk), &self.rules)?;
         let now = Kernel::now();
         let survey = Survey {
             sockets: &picture.sockets,

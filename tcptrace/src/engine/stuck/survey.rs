@@ -443,6 +443,7 @@ fn in_words(age: &Span) -> String {
         // Two bounds a tick apart are one figure.
         Evidence::AtLeast if age.at_most_ns.is_some_and(|most| most.saturating_sub(ns) <= 50_000_000) => time,
         Evidence::AtLeast => match age.at_most_ns {
+            Some(most) if time_in_words(most) == time => time,
             Some(most) => format!("between {time} and {}", time_in_words(most)),
             None => format!("at least {time}"),
         },

@@ -38,7 +38,7 @@ fn of_verdict(case: &Case<'_>, verdict: Verdict, age: &str) -> (String, String) 
     let peer = end(&socket.id.endpoints.remote);
     match verdict {
         Verdict::LeakedFd => (
-            format!("{peer} closed {age} ago, everything it sent has been read, and {who} has never closed its fd"),
+            format!("{peer} closed {age} ago, everything it sent has been read, and it is not closed by {who}"),
             "fix the program: close() when read() returns 0, on error paths too; no kernel setting ends CLOSE_WAIT, \
              restarting the process does"
                 .into(),
@@ -113,7 +113,7 @@ fn never_accepted(case: &Case<'_>, age: &str, peer: &str) -> (String, String) {
     match case.listener {
         Some(listener) => (
             format!(
-                "{what}; it is in the accept queue of {} ({}), where {} connections wait and {} fit",
+                "{what}; it is in the accept queue of {} ({}), which holds {} of at most {}",
                 end(&listener.socket.endpoints.local),
                 owner_of(listener),
                 listener.receive_queue,
@@ -251,8 +251,8 @@ fn who(holders: &[Holder]) -> String {
     let Some(first) = holders.first() else { return "nobody whose fds can be read".into() };
     let more = match holders.len() - 1 {
         0 => String::new(),
-        1 => " and 1 other fd".into(),
-        more => format!(" and {more} other fds"),
+        1 => ", with 1 other fd of it".into(),
+        more => format!(", with {more} other fds of it"),
     };
     format!("{} (pid {}, fd {}){more}", name(&first.task), first.task.pid, first.fd)
 }

@@ -17,7 +17,7 @@ use super::scope::Scope;
 use super::{Kernel, Path, WAKE, layout, offsets, pids};
 
 /// The smallest ring buffer: one page of the largest that Linux uses.
-const LEAST_RING: u32 = 1 << 16;
+pub(super) const LEAST_RING: u32 = 1 << 16;
 
 /// The user's choice of attach path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -128,25 +128,6 @@ impl Kernel {
             kernel.attach_optional("diagnose", "inet_sock_set_state", &types);
         }
         kernel.adopt(&types);
-        Ok(kernel)
-    }
-
-    /// Loads everything and attaches nothing but the iterator over open files, which runs when it is asked.
-    pub(super) fn only_held(options: &Options) -> Result<Self, AttachError> {
-        let btf = Btf::of_this_kernel()
-            .map_err(|error| AttachError::Unsuitable(format!("this kernel shows no BTF: {error}")))?;
-        let resolved = offsets::resolve(&btf);
-        if let Some(name) = resolved.fatal() {
-            return Err(AttachError::Unsuitable(format!("this kernel's BTF has no `{name}`")));
-        }
-        let layout = Layout { accept_ret: ABSENT, ..Layout::default() };
-        let mut kernel = Self::load(options, Path::Btf, &resolved.offsets, &layout, Reasons::default())?;
-        let types = aya::Btf::from_sys_fs().map_err(|error| {
-            AttachError::Unsuitable(format!("cannot read the kernel's BTF: {}", short(&error)))
-        })?;
-        program_of::<aya::programs::Iter>(&mut kernel.ebpf, "held")
-            .and_then(|program| program.load("task_file", &types))
-            .map_err(|error| AttachError::of("the iterator over open files", &error))?;
         Ok(kernel)
     }
 

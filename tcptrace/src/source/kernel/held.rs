@@ -3,6 +3,7 @@
 use std::io::Read as _;
 
 use aya::programs::Iter;
+use aya::{Ebpf, EbpfLoader};
 use tcptrace_ebpf::wire::Held;
 
 use crate::model::comm::Comm;
@@ -12,10 +13,11 @@ use crate::model::owner::{Owner, OwnerHow, Task};
 use crate::model::socket::{Protocol, SocketId, SocketRef};
 use crate::model::state::TcpState;
 
-use super::attach::{Attach, Options, program_of};
+use super::attach::{LEAST_RING, program_of};
+use super::btf::Btf;
 use super::convert::MPTCP;
 use super::error::{AttachError, short};
-use super::{Kernel, Scope, Want, pids};
+use super::{Kernel, offsets, pids};
 
 /// A process holds a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,24 +76,65 @@ fn holding(held: &Held) -> Option<Holding> {
     })
 }
 
-impl Kernel {
-    /// Only the iterator over open files, for those who look once and trace nothing.
+/// Only the iterator over open files, for those who look once and trace nothing.
+pub struct OpenFiles(Ebpf);
+
+impl OpenFiles {
+    /// Loads it.
     ///
     /// # Errors
     /// Rights are missing, or the kernel has no BTF or no such iterator.
-    pub fn look() -> Result<Self, AttachError> {
-        let options = Options {
-            attach: Attach::Btf,
-            want: Want::default(),
-            mptcp: false,
-            ring_bytes: 1 << 16,
-            measure: false,
-            scope: Scope::default(),
-            deaf: false,
-        };
-        Self::only_held(&options)
+    pub fn load() -> Result<Self, AttachError> {
+        let btf = Btf::of_this_kernel()
+            .map_err(|error| AttachError::Unsuitable(format!("this kernel shows no BTF: {error}")))?;
+        let resolved = offsets::resolve(&btf);
+        if let Some(name) = resolved.fatal() {
+            return Err(AttachError::Unsuitable(format!("this kernel's BTF has no `{name}`")));
+        }
+        let offsets = resolved.offsets.encode();
+        // Nothing is sent through the rings.
+        let mut ebpf = EbpfLoader::new()
+            .override_global("OFFSETS", offsets.as_slice(), true)
+            .map_max_entries("EVENTS", LEAST_RING)
+            .map_max_entries("AYA_LOGS", LEAST_RING)
+            .load(tcptrace_ebpf::OBJECT)
+            .map_err(|error| AttachError::of("loading the eBPF object", &error))?;
+        let types = aya::Btf::from_sys_fs().map_err(|error| {
+            AttachError::Unsuitable(format!("cannot read the kernel's BTF: {}", short(&error)))
+        })?;
+        program_of::<Iter>(&mut ebpf, "held")
+            .and_then(|program| program.load("task_file", &types))
+            .map_err(|error| AttachError::of("the iterator over open files", &error))?;
+        Ok(Self(ebpf))
     }
 
+    /// Walks all open files now.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    pub fn holdings(&mut self) -> Result<Vec<Holding>, String> {
+        walk(&mut self.0)
+    }
+}
+
+/// Lets the loaded iterator walk all open files.
+fn walk(ebpf: &mut Ebpf) -> Result<Vec<Holding>, String> {
+    let program = program_of::<Iter>(ebpf, "held").map_err(|error| short(&error))?;
+    let link = program.attach().map_err(|error| short(&error))?;
+    let link = program.take_link(link).map_err(|error| short(&error))?;
+    let mut bytes = Vec::new();
+    link.into_file()
+        .map_err(|error| short(&error))?
+        .read_to_end(&mut bytes)
+        .map_err(|error| error.to_string())?;
+    Ok(bytes
+        .chunks_exact(size_of::<Held>())
+        .filter_map(Held::decode)
+        .filter_map(|held| holding(&held))
+        .collect())
+}
+
+impl Kernel {
     /// Whether the iterator over open files, and /proc, show every process of the host: not from inside a container's pid namespace.
     #[must_use]
     pub fn sees_all_processes() -> bool {
@@ -120,18 +163,6 @@ impl Kernel {
     /// # Errors
     /// Why not, in words: the kernel lacks the iterator (before 5.11), or it could not be read.
     pub fn holdings(&mut self) -> Result<Vec<Holding>, String> {
-        let program = program_of::<Iter>(&mut self.ebpf, "held").map_err(|error| short(&error))?;
-        let link = program.attach().map_err(|error| short(&error))?;
-        let link = program.take_link(link).map_err(|error| short(&error))?;
-        let mut bytes = Vec::new();
-        link.into_file()
-            .map_err(|error| short(&error))?
-            .read_to_end(&mut bytes)
-            .map_err(|error| error.to_string())?;
-        Ok(bytes
-            .chunks_exact(size_of::<Held>())
-            .filter_map(Held::decode)
-            .filter_map(|held| holding(&held))
-            .collect())
+        walk(&mut self.ebpf)
     }
 }
