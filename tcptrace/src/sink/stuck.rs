@@ -106,7 +106,8 @@ impl<W: Write, N: Write> StuckSink<W, N> {
             .collect();
         for stuck in &kept {
             let other = stuck.peer.as_ref().and_then(|peer| peer.socket.socket.cookie);
-            let told = stuck.state == TcpState::FinWait2 && other.is_some_and(|other| blamed.contains(&other));
+            let told =
+                stuck.state == TcpState::FinWait2 && other.is_some_and(|other| blamed.contains(&other));
             if !told {
                 self.line(stuck)?;
             }
