@@ -281,6 +281,7 @@ fn keep(update: &Update<'_>) -> Said {
         Update::Closed(life) => Said::Closed((*life).clone()),
         Update::Unfinished(life) => Said::Unfinished((*life).clone()),
         Update::Lost { count, place, total, .. } => Said::Lost(*count, *place, *total),
+        Update::Stuck(_) => panic!("the engine itself judges nothing as stuck"),
     }
 }
 

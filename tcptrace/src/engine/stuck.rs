@@ -2,11 +2,16 @@
 //!
 //! Pure: [`survey`] judges what sources have read, [`follow`] tells what changed between two surveys.
 
+mod age;
 pub mod alarm;
 pub mod follow;
 pub mod group;
+mod opener;
+mod places;
 pub mod rule;
 pub mod survey;
+#[cfg(test)]
+mod tests;
 pub mod verdict;
 mod words;
 

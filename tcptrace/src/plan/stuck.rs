@@ -116,7 +116,8 @@ impl Stuck {
     /// Judges the flags of `stuck` without `--watch`.
     pub(super) fn new(args: &Args, stuck: &StuckArgs, host: &dyn Host) -> Result<Self, Failure> {
         let StuckArgs { rules: words, each, watch: _, check, warning, critical, interval } = stuck;
-        if !check && !(warning.is_empty() && critical.is_empty() && interval.is_none()) {
+        let limited = !warning.is_empty() || !critical.is_empty() || interval.is_some();
+        if limited && !check {
             return Err(Failure::usage("--warning, --critical and --interval are limits of --check: add it"));
         }
         let mut notes = Vec::new();
@@ -229,3 +230,6 @@ fn limit(flag: &str, word: &str) -> Result<Threshold, Failure> {
         _ => Err(wrong()),
     }
 }
+
+#[cfg(test)]
+mod tests;

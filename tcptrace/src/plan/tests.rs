@@ -89,7 +89,7 @@ fn trace(line: &str) -> Trace {
 fn lives(line: &str) -> Lives {
     match trace(line).kind {
         Kind::Lives(lives) => lives,
-        Kind::Stream => panic!("{line} is a stream"),
+        Kind::Stream | Kind::Stuck(_) => panic!("{line} prints no lives"),
     }
 }
 

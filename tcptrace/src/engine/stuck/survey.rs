@@ -2,12 +2,13 @@
 
 use rustc_hash::FxHashMap;
 
+use super::age::{better, in_words, sharper, span};
+use super::places::Places;
 use super::rule::{Candidate, Crossing, Scope, StuckRule};
 use super::verdict::Case;
-use super::{Holder, Other, Stuck, StuckEvent, words};
+use super::{Holder, Other, Stuck, StuckEvent, opener, words};
 use crate::engine::filter::{Admission, Filter};
 use crate::model::cookie::Cookie;
-use crate::model::endpoints::Endpoints;
 use crate::model::evidence::Span;
 use crate::model::life::{ConnectionId, Subject};
 use crate::model::owner::{Owner, OwnerHow, Task};
@@ -257,32 +258,7 @@ impl Survey<'_> {
                 })
                 .collect();
         }
-        let processes: Vec<Process> =
-            held.iter().map(|held| witness.process(held.task.pid).unwrap_or_default()).collect();
-        // Who began after the socket cannot have opened it; its only ancestor among the others has.
-        let late = |process: &Process| process.age_ns > 0 && process.age_ns < socket.existed_ns;
-        let mut openers: Vec<u32> = held
-            .iter()
-            .zip(&processes)
-            .filter(|(held, process)| {
-                !late(process)
-                    && processes.iter().any(|child| late(child) && child.ancestors.contains(&held.task.pid))
-            })
-            .map(|(held, _)| held.task.pid)
-            .collect();
-        openers.dedup();
-        held.iter()
-            .zip(&processes)
-            .map(|(Held { task, fd }, process)| Holder {
-                task: *task,
-                fd: *fd,
-                opened_it: match openers.as_slice() {
-                    _ if late(process) => Some(false),
-                    [one] if *one == task.pid => Some(true),
-                    _ => None,
-                },
-            })
-            .collect()
+        opener::holders(held, socket.existed_ns, &|pid| witness.process(pid).unwrap_or_default())
     }
 
     fn keepalive(&self, socket: &SocketSnapshot) -> Option<bool> {
@@ -339,59 +315,6 @@ impl Survey<'_> {
     }
 }
 
-/// Where the sockets are that explain others.
-struct Places {
-    listeners: FxHashMap<u16, Vec<usize>>,
-    by_ends: FxHashMap<Endpoints, Vec<usize>>,
-}
-
-impl Places {
-    fn of(sockets: &[SocketSnapshot]) -> Self {
-        let mut places = Self { listeners: FxHashMap::default(), by_ends: FxHashMap::default() };
-        for (index, socket) in sockets.iter().enumerate() {
-            match socket.state {
-                TcpState::Listen => {
-                    if let Some(port) = socket.id.endpoints.local.port {
-                        places.listeners.entry(port).or_default().push(index);
-                    }
-                }
-                TcpState::TimeWait | TcpState::Closed => {}
-                _ => places.by_ends.entry(socket.id.endpoints).or_default().push(index),
-            }
-        }
-        places
-    }
-
-    /// The listener that serves the local end of `ends`, one bound to its very address before one bound to any.
-    fn listener(&self, sockets: &[SocketSnapshot], ends: &Endpoints, netns: Option<u32>) -> Option<usize> {
-        let fits = |index: &&usize, any: bool| {
-            let id = &sockets[**index].id;
-            let local = id.endpoints.local.addr;
-            (netns.is_none() || id.netns == netns)
-                && if any { local.is_unspecified() } else { local == ends.local.addr }
-        };
-        let here = self.listeners.get(&ends.local.port?)?;
-        here.iter()
-            .find(|index| fits(index, false))
-            // Without a namespace `any` could be anybody's.
-            .or_else(|| here.iter().find(|index| netns.is_some() && fits(index, true)))
-            .copied()
-    }
-
-    /// The other end, if it is on this host and there is only one candidate; in the same namespace first.
-    fn peer(&self, sockets: &[SocketSnapshot], index: usize) -> Option<usize> {
-        let me = &sockets[index].id;
-        let all = self.by_ends.get(&me.endpoints.mirrored())?;
-        let others: Vec<usize> = all.iter().copied().filter(|other| *other != index).collect();
-        let near: Vec<usize> =
-            others.iter().copied().filter(|other| sockets[*other].id.netns == me.netns).collect();
-        match (near.as_slice(), others.as_slice()) {
-            ([one], _) | ([], [one]) => Some(*one),
-            _ => None,
-        }
-    }
-}
-
 /// Plainly stuck, though its age has no good lower bound.
 fn stalled(socket: &SocketSnapshot) -> bool {
     match socket.state {
@@ -399,66 +322,5 @@ fn stalled(socket: &SocketSnapshot) -> bool {
         _ => socket.timer.is_some_and(|timer| {
             timer.retransmits > 0 && matches!(timer.kind, TimerKind::Retransmit | TimerKind::Probe)
         }),
-    }
-}
-
-/// The better of the bounds of a dump and what events told.
-fn sharper(dump: Age, events: &Span) -> Age {
-    let Some(ns) = events.ns else { return dump };
-    match events.evidence {
-        crate::model::evidence::Evidence::Exact => Age { at_least_ns: ns, at_most_ns: Some(ns) },
-        crate::model::evidence::Evidence::AtLeast => Age {
-            at_least_ns: dump.at_least_ns.max(ns),
-            at_most_ns: [dump.at_most_ns, events.at_most_ns].into_iter().flatten().min(),
-        },
-        _ => dump,
-    }
-}
-
-fn better(events: Span, age: Age, socket: &SocketSnapshot) -> Span {
-    if events.ns.is_some() && events.evidence == crate::model::evidence::Evidence::Exact {
-        events
-    } else {
-        span(age, socket)
-    }
-}
-
-fn span(age: Age, socket: &SocketSnapshot) -> Span {
-    let Age { at_least_ns, at_most_ns } = age;
-    match at_most_ns {
-        // The kernel's rule reckons it: between two ticks.
-        Some(most) if socket.mini => Span::estimated(at_least_ns, Some(most.saturating_sub(at_least_ns))),
-        None if at_least_ns == 0 => Span::UNKNOWN,
-        most => Span::at_least(at_least_ns, most),
-    }
-}
-
-/// `at least 31 s`.
-fn in_words(age: &Span) -> String {
-    use crate::model::evidence::Evidence;
-    let Some(ns) = age.ns else { return "an unknown time".into() };
-    let time = time_in_words(ns);
-    match age.evidence {
-        Evidence::Exact => time,
-        // Two bounds a tick apart are one figure.
-        Evidence::AtLeast if age.at_most_ns.is_some_and(|most| most.saturating_sub(ns) <= 50_000_000) => time,
-        Evidence::AtLeast => match age.at_most_ns {
-            Some(most) if time_in_words(most) == time => time,
-            Some(most) => format!("between {time} and {}", time_in_words(most)),
-            None => format!("at least {time}"),
-        },
-        Evidence::Estimated => format!("about {time}"),
-        Evidence::Unknown => "an unknown time".into(),
-    }
-}
-
-fn time_in_words(ns: u64) -> String {
-    let seconds = ns / 1_000_000_000;
-    match seconds {
-        0..10 => format!("{}.{} s", seconds, ns / 100_000_000 % 10),
-        10..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", seconds / 60),
-        7_200..172_800 => format!("{} h", seconds / 3_600),
-        _ => format!("{} days", seconds / 86_400),
     }
 }
