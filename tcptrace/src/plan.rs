@@ -81,6 +81,8 @@ pub struct Trace {
     pub output: Output,
     /// Transitions or lives.
     pub kind: Kind,
+    /// Tell of sockets that get stuck, too.
+    pub flag_stuck: Option<Watch>,
     /// What the user should know before it starts, one sentence each, for stderr.
     pub notes: Vec<String>,
 }
@@ -166,6 +168,7 @@ impl Plan {
             max_connections: quantity::connections(tracing.max_connections.as_deref())?,
             output: Output::new(output, host)?,
             kind,
+            flag_stuck: tracing.flag_stuck.as_deref().map(Watch::flagged).transpose()?,
             notes,
         };
         conflict::check_trace(&trace)?;

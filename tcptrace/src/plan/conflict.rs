@@ -29,6 +29,14 @@ pub(super) fn check(args: &Args) -> Result<(), Failure> {
             "--raw and `stuck` contradict each other: the kernel's events do not say what is stuck; leave one out",
         ),
         (
+            tracing.flag_stuck.is_some() && stuck,
+            "--flag-stuck is what `stuck` does anyway: use --watch and --rule",
+        ),
+        (
+            tracing.raw && tracing.flag_stuck.is_some(),
+            "--raw and --flag-stuck contradict each other: what is stuck is no event of the kernel; leave one out",
+        ),
+        (
             tracing.raw && tracing.exact,
             "--raw and --exact contradict each other: what --exact finds are no events of the tracepoint; leave one out",
         ),

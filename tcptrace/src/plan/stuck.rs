@@ -160,6 +160,13 @@ impl Watch {
         }
         Ok(Self { rules: rules(&stuck.rules)? })
     }
+
+    /// Judges `--flag-stuck`, empty for the default rules.
+    pub(super) fn flagged(words: &str) -> Result<Self, Failure> {
+        let words: Vec<String> =
+            words.split(';').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect();
+        Ok(Self { rules: rules(&words)? })
+    }
 }
 
 impl Kill {

@@ -242,6 +242,12 @@ impl<W: Write, N: Write> Sink for CsvSink<W, N> {
                 self.rows.life(life, self.clock.format(life.at))
             }
             (Update::Stuck(stuck), Stream::Stuck) => self.rows.stuck(stuck, self.clock.format(stuck.at)),
+            // Beside a table of something else it is no row.
+            (Update::Stuck(stuck), _) => {
+                let mut line = Vec::new();
+                super::stuck::push_one(&mut line, stuck);
+                self.notices.write_all(&line)
+            }
             (Update::Lost { at: _, count, place, total }, _) => {
                 notice::write_lost(&mut self.notices, count, place, total)
             }

@@ -14,7 +14,7 @@ use super::text::layout::{self, Layout};
 use super::text::paint::Paint;
 use super::time::Clock;
 use super::writer::Buffered;
-use super::{Sink, duration, notice, words};
+use super::{Sink, duration, notice, stuck, words};
 use crate::engine::update::Update;
 use crate::model::life::Lifecycle;
 use crate::model::socket::Counters;
@@ -174,7 +174,11 @@ impl<W: Write, N: Write> Sink for LivesSink<W, N> {
                 self.out.flush()?;
                 notice::write_lost(&mut self.notices, count, place, total)
             }
-            Update::Seen(..) | Update::Moved(..) | Update::Stuck(_) => Ok(()),
+            Update::Stuck(stuck) => {
+                stuck::push_news(self.out.line(), &mut self.clock, stuck);
+                self.out.settle()
+            }
+            Update::Seen(..) | Update::Moved(..) => Ok(()),
         }
     }
 

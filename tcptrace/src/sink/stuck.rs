@@ -49,15 +49,9 @@ impl<W: Write, N: Write> StuckSink<W, N> {
     fn line(&mut self, stuck: &Stuck) -> io::Result<()> {
         let line = self.out.line();
         if self.telling == Telling::Live {
-            self.clock.push(line, stuck.at);
-            line.push(b' ');
-            push_padded(line, stuck.event.name().as_bytes(), 6);
-        }
-        push_head(line, stuck, 1);
-        push_ends(line, stuck);
-        line.push(b'\n');
-        if stuck.event != StuckEvent::Ended {
-            push_story(line, stuck);
+            push_news(line, &mut self.clock, stuck);
+        } else {
+            push_one(line, stuck);
         }
         self.out.settle()
     }
@@ -70,6 +64,14 @@ impl<W: Write, N: Write> StuckSink<W, N> {
             Some(port) => {
                 line.extend_from_slice(b"local port ");
                 digits::push(line, port.into());
+            }
+            None if group.sockets.len() > 1 => {
+                line.extend_from_slice(b"various local ports");
+                let to = oldest.subject.socket.endpoints.remote;
+                if group.sockets.iter().all(|stuck| stuck.subject.socket.endpoints.remote == to) {
+                    line.extend_from_slice(b" > ");
+                    push_endpoint(line, &to);
+                }
             }
             None => push_ends(line, oldest),
         }
@@ -113,6 +115,27 @@ impl<W: Write, N: Write> StuckSink<W, N> {
             }
         }
         Ok(())
+    }
+}
+
+/// Appends the lines about a socket that gets stuck, or no longer is, as the live outputs print them.
+pub(super) fn push_news(line: &mut Vec<u8>, clock: &mut Clock, stuck: &Stuck) {
+    clock.push(line, stuck.at);
+    if clock.width() > 0 {
+        line.push(b' ');
+    }
+    line.extend_from_slice(b"stuck ");
+    push_padded(line, stuck.event.name().as_bytes(), 5);
+    push_one(line, stuck);
+}
+
+/// Appends the lines about one stuck socket.
+pub(super) fn push_one(line: &mut Vec<u8>, stuck: &Stuck) {
+    push_head(line, stuck, 1);
+    push_ends(line, stuck);
+    line.push(b'\n');
+    if stuck.event != StuckEvent::Ended {
+        push_story(line, stuck);
     }
 }
 
@@ -236,3 +259,6 @@ impl<W: Write, N: Write> Sink for StuckSink<W, N> {
         self.notices.flush()
     }
 }
+
+#[cfg(test)]
+mod tests;

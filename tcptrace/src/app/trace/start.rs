@@ -88,7 +88,10 @@ impl<'a> Run<'a> {
         let polled = Instant::now();
         let watch = match &plan.kind {
             Kind::Stuck(watch) => Some(Watch::open(&watch.rules)?),
-            _ => None,
+            Kind::Stream | Kind::Lives(_) => match &plan.flag_stuck {
+                Some(watch) => Some(Watch::open(&watch.rules)?),
+                None => None,
+            },
         };
         Ok(Self {
             plan,

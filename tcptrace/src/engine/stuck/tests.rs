@@ -207,9 +207,9 @@ fn an_unaccepted_connection_names_its_listener_and_that_ones_owner() {
 #[test]
 fn a_count_is_made_among_those_of_one_owner() {
     let mut world = World::default();
-    for number in 0..5 {
+    for number in 0..5_u16 {
         let pid = if number < 3 { 7 } else { 8 };
-        world = world.with(socket(number + 1, TcpState::CloseWait, 80, 5000 + number as u16), &[pid]);
+        world = world.with(socket(u64::from(number) + 1, TcpState::CloseWait, 80, 5000 + number), &[pid]);
     }
     let rule = StuckRule { more_than: 2, scope: Scope::Owner, ..rule::DEFAULTS[0].0 };
     let found = world.look_by(&[rule]).stuck;
@@ -238,10 +238,9 @@ fn a_filter_on_pids_is_met_by_any_holder_and_our_own_sockets_never_show() {
 #[test]
 fn many_of_a_kind_are_one_group_even_on_ports_of_their_own() {
     let mut world = World::default();
-    for number in 0..30 {
-        let (local, remote) =
-            if number < 20 { (80, 5000 + number as u16) } else { (6000 + number as u16, 443) };
-        world = world.with(socket(number + 1, TcpState::CloseWait, local, remote), &[7]);
+    for number in 0..30_u16 {
+        let (local, remote) = if number < 20 { (80, 5000 + number) } else { (6000 + number, 443) };
+        world = world.with(socket(u64::from(number) + 1, TcpState::CloseWait, local, remote), &[7]);
     }
     let stuck = world.look();
     let groups = groups(&stuck);

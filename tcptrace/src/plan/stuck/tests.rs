@@ -31,7 +31,7 @@ fn a_rule_that_is_none_is_told_what_is_missing() {
         ("CLOSE_WAIT>30s per-port", "need count>N"),
         ("CLOSE_WAIT>30s loudly", "`loudly` is not understood"),
     ] {
-        let said = super::rule(word).unwrap_err().message;
+        let said = rule(word).unwrap_err().message;
         assert!(said.contains(needle) && !said.contains('\n'), "{word}: {said}");
     }
 }
@@ -52,6 +52,6 @@ fn a_bare_number_is_a_count() {
 #[test]
 fn every_default_rule_is_its_own_spelling() {
     for (default, _) in DEFAULTS {
-        assert_eq!(super::rule(&default.to_string()), Ok(default));
+        assert_eq!(rule(&default.to_string()), Ok(default));
     }
 }
