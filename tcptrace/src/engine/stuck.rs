@@ -13,6 +13,7 @@ pub mod survey;
 #[cfg(test)]
 mod tests;
 pub mod verdict;
+pub mod witness;
 mod words;
 
 use crate::model::evidence::Span;

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::engine::stuck::StuckRule;
-use crate::engine::stuck::survey::{Held, Holdings, Known, Process, Witness};
+use crate::engine::stuck::witness::{Held, Holdings, Known, Process, Witness};
 use crate::failure::{ExitCode, Failure};
 use crate::model::cookie::Cookie;
 use crate::model::owner::Task;
@@ -13,10 +13,10 @@ use crate::model::snapshot::{Age, SocketSnapshot};
 use crate::model::socket::Protocol;
 use crate::model::state::TcpState;
 use crate::source::birth;
-use crate::source::fd_table::FdTable;
+use crate::source::fd_table::{FdTable, is_tcp};
 use crate::source::kernel::{Holding, Kernel, OpenFiles};
 use crate::source::sock_diag::set::DiagSet;
-use crate::source::sock_diag::{mask, now};
+use crate::source::sock_diag::{ALL_STATES, mask, now};
 
 /// So many sockets without a holder are looked at again: the process may have closed them meanwhile.
 const LOOK_AGAIN: usize = 10_000;
@@ -49,7 +49,7 @@ impl Eye {
             Ok(files) => eye.files = Some(files),
             Err(why) => eye.notes.push(format!(
                 "without eBPF ({why}) holders come from /proc, and fds of connections that are over (dead_fd) cannot be told from \
-                 sockets that never had one: they are left out"
+                 sockets that never had one: they are only counted"
             )),
         }
         Ok(eye)
@@ -126,15 +126,15 @@ impl Eye {
             }
             Some((Err(why), _)) => {
                 self.notes.push(format!("holders come from /proc: {why}"));
-                self.read_proc(&mut picture)?;
+                self.read_proc(&mut picture, dead)?;
             }
-            None => self.read_proc(&mut picture)?,
+            None => self.read_proc(&mut picture, dead)?,
         }
         self.look_again(&mut picture, rules);
         Ok(picture)
     }
 
-    fn read_proc(&mut self, picture: &mut Picture) -> Result<(), Failure> {
+    fn read_proc(&mut self, picture: &mut Picture, dead: bool) -> Result<(), Failure> {
         let table = FdTable::scan(None).map_err(|error| {
             Failure::new(ExitCode::Runtime, format!("reading fd tables in /proc: {error}"))
         })?;
@@ -145,6 +145,9 @@ impl Eye {
                 table.unreadable
             ));
         }
+        if dead {
+            self.count_closed(&table);
+        }
         for inode in table.inodes() {
             let held = table
                 .holders(inode)
@@ -153,6 +156,32 @@ impl Eye {
             picture.holdings.by_inode.insert(inode, held.collect());
         }
         Ok(())
+    }
+
+    /// TCP sockets with an fd that are in no list: of connections that are over, or that never were. /proc does not tell which.
+    fn count_closed(&mut self, table: &FdTable) {
+        if self.set.unreachable().next().is_some() {
+            return;
+        }
+        let mut alive = FxHashSet::default();
+        // What is not listed as held now may have been accepted or closed meanwhile: both looks must miss it.
+        for _ in 0..2 {
+            self.set.dump_all(ALL_STATES & !mask([TcpState::TimeWait]), &mut |socket| {
+                alive.extend(socket.id.inode);
+            });
+        }
+        let closed: Vec<u64> = table
+            .inodes()
+            .filter(|inode| !alive.contains(inode) && table.holders(*inode).first().is_some_and(is_tcp))
+            .collect();
+        if let Some(holder) = closed.first().and_then(|inode| table.holders(*inode).first()) {
+            self.notes.push(format!(
+                "{} TCP sockets with an open fd are CLOSED (first: pid {} fd {}): their connection is over, or they never had one",
+                closed.len(),
+                holder.pid,
+                holder.fd
+            ));
+        }
     }
 
     /// What seems to have no holder may have been closed since the dump.

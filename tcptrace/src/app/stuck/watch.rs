@@ -6,7 +6,8 @@ use super::picture::{Eye, Picture};
 use crate::engine::Engine;
 use crate::engine::filter::Filter;
 use crate::engine::stuck::follow::Follower;
-use crate::engine::stuck::survey::{Known, Process, Survey, Witness};
+use crate::engine::stuck::survey::Survey;
+use crate::engine::stuck::witness::{Known, Process, Witness};
 use crate::engine::stuck::{Stuck, StuckRule};
 use crate::failure::Failure;
 use crate::model::snapshot::SocketSnapshot;
@@ -21,15 +22,25 @@ pub(in crate::app) struct Watch {
     eye: Eye,
     rules: Vec<StuckRule>,
     follower: Follower,
+    /// No look before this: the events of the run must not wait for long.
+    next: Mono,
 }
+
+/// A look may take this part of the time.
+const SHARE: u64 = 10;
 
 impl Watch {
     /// Opens every namespace.
     pub(in crate::app) fn open(rules: &[StuckRule]) -> Result<Self, Failure> {
-        Ok(Self { eye: Eye::without_kernel()?, rules: rules.to_vec(), follower: Follower::new(AGAIN) })
+        Ok(Self {
+            eye: Eye::without_kernel()?,
+            rules: rules.to_vec(),
+            follower: Follower::new(AGAIN),
+            next: Mono(0),
+        })
     }
 
-    /// Looks, and hands on what changed since the last look.
+    /// Looks, unless the last look was long and not long ago, and hands on what changed.
     pub(in crate::app) fn look(
         &mut self,
         kernel: &mut Kernel,
@@ -37,6 +48,10 @@ impl Watch {
         filter: &Filter,
         out: &mut dyn FnMut(&Stuck),
     ) -> Result<(), Failure> {
+        let began = Kernel::now();
+        if began < self.next {
+            return Ok(());
+        }
         // Namespaces come and go; a failure leaves those that are known.
         let _ = self.eye.set().refresh();
         let btf = kernel.path() == Path::Btf;
@@ -52,6 +67,8 @@ impl Watch {
         };
         let found = survey.findings(&Traced { picture: &picture, engine, now });
         self.follower.compare(now, found.stuck, out);
+        let took = Kernel::now().since(began);
+        self.next = began + Duration::from_nanos(took.saturating_mul(SHARE));
         Ok(())
     }
 }

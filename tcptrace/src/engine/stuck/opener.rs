@@ -1,7 +1,7 @@
 //! Who of those who hold a socket opened it, as far as their ages prove.
 
 use super::Holder;
-use super::survey::{Held, Process};
+use super::witness::{Held, Process};
 
 /// The holders of a socket that has existed for `existed_ns` at least.
 pub(super) fn holders(held: &[Held], existed_ns: u64, process: &dyn Fn(u32) -> Process) -> Vec<Holder> {

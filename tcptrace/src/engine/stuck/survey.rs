@@ -6,80 +6,14 @@ use super::age::{better, in_words, sharper, span};
 use super::places::Places;
 use super::rule::{Candidate, Crossing, Scope, StuckRule};
 use super::verdict::Case;
+use super::witness::{Held, Holdings, Known, Witness};
 use super::{Holder, Other, Stuck, StuckEvent, opener, words};
 use crate::engine::filter::{Admission, Filter};
-use crate::model::cookie::Cookie;
-use crate::model::evidence::Span;
 use crate::model::life::{ConnectionId, Subject};
-use crate::model::owner::{Owner, OwnerHow, Task};
+use crate::model::owner::{Owner, OwnerHow};
 use crate::model::snapshot::{Age, SocketSnapshot, TimerKind};
 use crate::model::state::TcpState;
 use crate::model::time::Mono;
-
-/// A process with a socket in its fd table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Held {
-    /// The process.
-    pub task: Task,
-    /// By which fd.
-    pub fd: u32,
-}
-
-/// Who holds what, from one pass over all fd tables.
-#[derive(Clone, Debug, Default)]
-pub struct Holdings {
-    /// By cookie, where the kernel's iterator told.
-    pub by_cookie: FxHashMap<Cookie, Vec<Held>>,
-    /// By inode, from /proc.
-    pub by_inode: FxHashMap<u64, Vec<Held>>,
-    /// SO_KEEPALIVE by cookie.
-    pub keepalive: FxHashMap<Cookie, bool>,
-    /// `sk_err` of sockets whose connection is over.
-    pub errors: FxHashMap<Cookie, u16>,
-    /// Nobody's fds were hidden from us.
-    pub complete: bool,
-}
-
-impl Holdings {
-    fn of(&self, socket: &SocketSnapshot) -> &[Held] {
-        let id = &socket.id;
-        let by_cookie = id.socket.cookie.and_then(|cookie| self.by_cookie.get(&cookie));
-        let held = by_cookie.or_else(|| self.by_inode.get(&id.inode?));
-        held.map(Vec::as_slice).unwrap_or_default()
-    }
-}
-
-/// What is known of a process besides its name.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Process {
-    /// How long ago it began, nanoseconds, at most.
-    pub age_ns: u64,
-    /// Its parent, grandparent and so on.
-    pub ancestors: Vec<u32>,
-}
-
-/// What events have told of a socket.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Known {
-    /// The connection.
-    pub subject: Subject,
-    /// When it entered the state that the engine knows it in.
-    pub since: Option<Mono>,
-    /// That state.
-    pub state: TcpState,
-    /// Its age now.
-    pub age: Span,
-}
-
-/// Who else is asked.
-pub trait Witness {
-    /// About a process.
-    fn process(&self, pid: u32) -> Option<Process>;
-    /// About a socket whose events were seen.
-    fn known(&self, socket: &SocketSnapshot) -> Option<Known>;
-    /// `net.ipv4.tcp_fin_timeout` of a namespace, seconds.
-    fn fin_timeout(&self, netns: u32) -> Option<u32>;
-}
 
 /// What a survey came to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -280,15 +214,11 @@ impl Survey<'_> {
 
     fn other(&self, index: usize) -> Other {
         let socket = &self.sockets[index];
-        let how = if socket.state == TcpState::Listen { OwnerHow::Listen } else { OwnerHow::FdTable };
         let held = self.holdings.of(socket).first();
         Other {
             socket: socket.id,
             state: socket.state,
-            owner: held.map(|held| Owner {
-                task: held.task,
-                how: if how == OwnerHow::Listen { OwnerHow::FdTable } else { how },
-            }),
+            owner: held.map(|held| Owner { task: held.task, how: OwnerHow::FdTable }),
             receive_queue: socket.receive_queue,
             send_queue: socket.send_queue,
         }
