@@ -4,14 +4,17 @@
 
 mod address;
 mod conflict;
+mod elsewhere;
 mod lives;
 mod output;
 mod place;
 mod port;
 mod process;
 mod quantity;
+mod record;
 mod stuck;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::{Args, AttachWord, Command, FilterArgs};
@@ -25,6 +28,7 @@ use crate::source::kernel::Attach;
 pub use lives::Lives;
 pub use output::{Color, Format, Output};
 pub use quantity::RING_BYTES;
+pub use record::Record;
 pub use stuck::{Check, Kill, Stuck, Watch};
 
 /// What to do.
@@ -36,6 +40,10 @@ pub enum Plan {
     Stuck(Box<Stuck>),
     /// Close stuck sockets.
     Kill(Box<Kill>),
+    /// Trace and record.
+    Record(Box<Record>),
+    /// Cut back a recording that broke off.
+    Repair(PathBuf),
     /// Print the JSON Schema.
     Schema,
     /// Say what this host allows.
@@ -55,6 +63,10 @@ pub enum Plan {
 pub struct Trace {
     /// Which connections and transitions.
     pub filter: Filter,
+    /// Read this recording instead of tracing.
+    pub from: Option<PathBuf>,
+    /// Read it as slowly as it happened. Durations and counts are those of the recording in either case.
+    pub pace: bool,
     /// How to attach.
     pub attach: Attach,
     /// Print the kernel's events instead of true transitions.
@@ -122,7 +134,11 @@ impl Plan {
             return Ok(Self::Version { verbose: tracing.verbose > 0 });
         }
         let kind = match command {
-            None => Kind::Stream,
+            None | Some(Command::Record(_)) => Kind::Stream,
+            Some(Command::Repair(repair)) => {
+                conflict::refuse_flags(args, "repair")?;
+                return Ok(Self::Repair(repair.file.clone()));
+            }
             Some(Command::Lives(lives)) => Kind::Lives(Lives::new(lives)?),
             Some(Command::Stuck(stuck)) if stuck.watch => Kind::Stuck(Watch::new(stuck)?),
             Some(Command::Stuck(stuck)) => {
@@ -145,8 +161,12 @@ impl Plan {
         };
         conflict::check(args)?;
         let mut notes = Vec::new();
+        let elsewhere = elsewhere::Elsewhere(host);
+        let recorded: &dyn Host = if tracing.from.is_some() { &elsewhere } else { host };
         let trace = Trace {
-            filter: filter_of(filter, host, &mut notes)?,
+            filter: filter_of(filter, recorded, &mut notes)?,
+            from: tracing.from.clone(),
+            pace: tracing.pace,
             attach: match tracing.attach {
                 None | Some(AttachWord::Auto) => Attach::Auto,
                 Some(AttachWord::Btf) => Attach::Btf,
@@ -172,6 +192,9 @@ impl Plan {
             notes,
         };
         conflict::check_trace(&trace)?;
+        if let Some(Command::Record(record)) = command {
+            return Record::new(record, filter, trace, host).map(|record| Self::Record(Box::new(record)));
+        }
         Ok(Self::Trace(Box::new(trace)))
     }
 }

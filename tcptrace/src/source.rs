@@ -11,5 +11,6 @@ pub mod netstat;
 pub mod preflight;
 pub mod process_tree;
 pub mod processes;
+pub mod replay;
 pub mod sock_diag;
 pub mod sysctl;

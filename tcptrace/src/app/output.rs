@@ -6,10 +6,11 @@ use std::os::fd::AsFd as _;
 
 use super::names::CgroupNames;
 use super::spool::{Inlet, Spool};
+use crate::engine::update::Update;
 use crate::failure::{ExitCode, Failure};
+use crate::model::summary::Summary;
 use crate::model::time::{ClockAnchor, Mono};
 use crate::plan::{Color, Format, Kind, Output, Trace};
-use crate::sink::Sink;
 use crate::sink::column::Column;
 use crate::sink::csv::CsvSink;
 use crate::sink::json::{JsonSink, Stream};
@@ -17,12 +18,13 @@ use crate::sink::lives::LivesSink;
 use crate::sink::stuck::{StuckSink, Telling};
 use crate::sink::text::{TextSink, TextStyle};
 use crate::sink::time::{Clock, TimeStyle};
+use crate::sink::{Sink, notice};
 use crate::source::kernel::Kernel;
 
 /// Width of a line when nobody says: what most terminals show.
 const WIDTH: usize = 120;
 
-/// Opens the output; an existing file is replaced.
+/// Opens the output; an existing file is kept until [`empty`].
 ///
 /// # Errors
 /// The file cannot be made.
@@ -37,8 +39,11 @@ pub(super) fn open(output: &Output) -> Result<Spool, Failure> {
 /// The file cannot be made.
 pub(super) fn file(output: &Output) -> Result<File, Failure> {
     match &output.path {
-        Some(path) => File::create(path)
-            .map_err(|error| Failure::new(ExitCode::Usage, format!("--output {}: {error}", path.display()))),
+        Some(path) => {
+            File::options().write(true).create(true).truncate(false).open(path).map_err(|error| {
+                Failure::new(ExitCode::Usage, format!("--output {}: {error}", path.display()))
+            })
+        }
         None => io::stdout()
             .as_fd()
             .try_clone_to_owned()
@@ -53,6 +58,17 @@ pub(super) fn anchor(mono: Mono) -> ClockAnchor {
     let real_ns = i128::from(real.tv_sec) * 1_000_000_000 + i128::from(real.tv_nsec);
     let since = i128::from(Kernel::now().0) - i128::from(mono.0);
     ClockAnchor { mono, real_ns: real_ns - since }
+}
+
+/// Empties the output's file of what it had before.
+///
+/// # Errors
+/// What the file system says.
+pub(super) fn empty(output: &Output, spool: &Spool) -> Result<(), Failure> {
+    let Some(path) = &output.path else { return Ok(()) };
+    spool
+        .empty()
+        .map_err(|error| Failure::new(ExitCode::Runtime, format!("--output {}: {error}", path.display())))
 }
 
 /// The sink that the plan asks for.
@@ -91,6 +107,32 @@ pub(super) fn sink(plan: &Trace, into: Inlet, anchor: ClockAnchor) -> Result<Box
             }
         }
     })
+}
+
+/// Prints nothing but what people must be told: while everything is recorded.
+pub(super) fn quiet() -> Box<dyn Sink> {
+    struct Quiet;
+
+    impl Sink for Quiet {
+        fn update(&mut self, update: &Update<'_>) -> io::Result<()> {
+            match update {
+                Update::Lost { count, place, total, .. } => {
+                    notice::write_lost(&mut io::stderr(), *count, *place, *total)
+                }
+                _ => Ok(()),
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn finish(&mut self, summary: &Summary) -> io::Result<()> {
+            notice::write_summary(&mut io::stderr(), summary)
+        }
+    }
+
+    Box::new(Quiet)
 }
 
 fn style(plan: &Trace, anchor: ClockAnchor) -> TextStyle {
