@@ -39,6 +39,14 @@ pub(super) fn run(plan: &plan::Stuck) -> Result<ExitCode, Failure> {
     for note in plan.notes.iter().chain(eye.notes()) {
         say(&format!("note: {note}"));
     }
+    // A redirected stdout keeps what it had; a file of ours is replaced, now that there is something to write.
+    if let Some(path) = plan.output.path.as_ref()
+        && file.metadata().is_ok_and(|metadata| metadata.is_file())
+    {
+        file.set_len(0).map_err(|error| {
+            Failure::new(ExitCode::Runtime, format!("--output {}: {error}", path.display()))
+        })?;
+    }
     let mut sink = sink(plan, file, output::anchor(began))?;
     let summary =
         Summary { connections: found.looked_at, duration_ns: now().since(began), ..Summary::default() };
