@@ -42,9 +42,10 @@ pub struct TracingArgs {
     /// How to attach [default: auto: btf where the kernel has BTF, else classic]
     #[arg(long, value_name = "HOW", value_enum, global = true)]
     pub attach: Option<AttachWord>,
-    /// Ring buffer between kernel and tcptrace: 64K, 8M [default: 8M]
+    /// Ring buffer between kernel and tcptrace: 64K, 8M [default: 16M]
     ///
-    /// Rounded up to a power of two of pages. Events that find it full are counted and reported.
+    /// Rounded up to a power of two of pages. Events that find it full are counted and reported. The default holds 80,000 state changes,
+    /// enough for the moments in which an overloaded host keeps tcptrace waiting.
     #[arg(long, value_name = "BYTES", global = true)]
     pub ring_size: Option<String>,
     /// Connections to remember [default: 1000000, some 200 bytes each]; above it the longest idle go first, and are counted

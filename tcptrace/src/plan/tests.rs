@@ -114,7 +114,7 @@ fn refused(cases: &[(&str, &str)]) {
 fn without_flags_everything_streams_by_default() {
     let trace = trace("");
     assert!(trace.filter.is_empty());
-    assert_eq!((trace.kind.clone(), trace.attach, trace.ring_bytes), (Kind::Stream, Attach::Auto, 8 << 20));
+    assert_eq!((trace.kind.clone(), trace.attach, trace.ring_bytes), (Kind::Stream, Attach::Auto, 16 << 20));
     assert_eq!((trace.duration, trace.count, trace.max_connections), (None, None, 1_000_000));
     assert_eq!(trace.show(), Show::Transitions);
     assert!(trace.notes.is_empty() && trace.output.header && !trace.output.wide);
