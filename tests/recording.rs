@@ -207,6 +207,7 @@ fn snapshot() -> impl Strategy<Value = Event> + Clone {
                 mini,
                 owner,
                 age,
+                existed_ns: 0,
                 timer,
                 receive_queue,
                 send_queue,

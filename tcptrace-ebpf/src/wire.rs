@@ -404,8 +404,31 @@ pub struct Forked {
 pub struct Held {
     pub cookie: u64,
     pub inode: u64,
+    pub cgroup: u64,
+    /// v4 in mapped form. Kept by a socket whose connection is over.
+    pub laddr: [u8; 16],
+    pub raddr: [u8; 16],
+    pub netns: u32,
+    pub uid: u32,
     pub pid: u32,
     pub fd: u32,
+    /// The owner that [`Memory`] knows; 0 = none.
+    pub owner_pid: u32,
+    /// Segments out and in: 0 = it never had a connection.
+    pub segments: u32,
+    pub error: u16,
+    /// Host byte order; 0 = unknown.
+    pub lport: u16,
+    pub rport: u16,
+    pub protocol: u16,
+    /// The kernel's number.
+    pub state: u8,
+    pub shutdown: u8,
+    /// `how` of that owner: the numbers of [`how`].
+    pub owner_how: u8,
+    /// SO_KEEPALIVE is on.
+    pub keepalive: u8,
+    pub pad: u32,
     pub comm: [u8; 16],
 }
 
@@ -572,7 +595,29 @@ plain!(Accepted { kind, pad, pid, at_ns, sk, cookie, comm });
 plain!(Neighbour { kind, what, value, pad, at_ns, sk, cookie });
 plain!(HalfOpen { kind, pad, netns, at_ns, laddr, raddr, lport, rport, pad2 });
 plain!(Forked { kind, pad, child });
-plain!(Held { cookie, inode, pid, fd, comm });
+plain!(Held {
+    cookie,
+    inode,
+    cgroup,
+    laddr,
+    raddr,
+    netns,
+    uid,
+    pid,
+    fd,
+    owner_pid,
+    segments,
+    error,
+    lport,
+    rport,
+    protocol,
+    state,
+    shutdown,
+    owner_how,
+    keepalive,
+    pad,
+    comm
+});
 
 /// One record of the ring buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -608,4 +653,4 @@ const _: () = assert!(size_of::<Accepted>() == 48);
 const _: () = assert!(size_of::<Neighbour>() == 32);
 const _: () = assert!(size_of::<HalfOpen>() == 56);
 const _: () = assert!(size_of::<Forked>() == 8);
-const _: () = assert!(size_of::<Held>() == 40);
+const _: () = assert!(size_of::<Held>() == 112);

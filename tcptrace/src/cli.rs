@@ -6,6 +6,7 @@ mod lives;
 mod output;
 mod parse;
 mod record;
+mod stuck;
 mod tracing;
 
 use clap::{ArgAction, Parser, Subcommand};
@@ -15,6 +16,7 @@ pub use lives::LivesArgs;
 pub use output::{ColorWord, FormatWord, OutputArgs, TimeWord};
 pub use parse::{Parsed, parse};
 pub use record::{RecordArgs, RepairArgs};
+pub use stuck::{KillArgs, StuckArgs};
 pub use tracing::{AttachWord, TracingArgs};
 
 /// Stream TCP state transitions of this host as they happen.
@@ -57,6 +59,17 @@ pub enum Command {
     /// Print one line a finished connection: who, how long, how it ended, the time in each state
     #[command(after_long_help = help::lives())]
     Lives(LivesArgs),
+    /// Say which sockets are stuck, who holds them, why, and what to do
+    ///
+    /// One look at every network namespace, without waiting; works without eBPF and says what it then cannot know. Ends with 3 when a
+    /// socket is stuck. With --watch it traces, and tells of sockets as they cross the thresholds.
+    #[command(after_long_help = help::stuck())]
+    Stuck(StuckArgs),
+    /// Close stuck sockets that match filters and a verdict: says what would be done, and does it with --yes
+    ///
+    /// Works through SOCK_DESTROY, as `ss -K`. Holders see ECONNABORTED, peers what is printed. Never touches LISTEN and TIME_WAIT
+    /// unless --state names them.
+    Kill(KillArgs),
     /// Write all that happens into FILE, for any view later: --from FILE
     ///
     /// A recording holds the kernel's events, dumps and losses as JSON lines in zstd, at most a second of them is lost in a crash.

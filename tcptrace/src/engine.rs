@@ -19,6 +19,7 @@ use crate::model::time::Mono;
 pub mod edge;
 pub mod filter;
 pub mod gate;
+pub mod stuck;
 pub mod update;
 
 mod absent;
@@ -41,6 +42,7 @@ mod owner;
 mod peer;
 mod report;
 mod rtt;
+mod standing;
 mod stays;
 mod table;
 mod timewait;
@@ -52,6 +54,7 @@ use graves::Graves;
 use half_open::HalfOpen;
 use loss::Loss;
 use rtt::Rtts;
+pub use standing::Standing;
 use table::{Slot, Table};
 use update::Update;
 

@@ -12,6 +12,7 @@ mod port;
 mod process;
 mod quantity;
 mod record;
+mod stuck;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,12 +29,17 @@ pub use lives::Lives;
 pub use output::{Color, Format, Output};
 pub use quantity::RING_BYTES;
 pub use record::Record;
+pub use stuck::{Check, Kill, Stuck, Watch};
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Plan {
     /// Trace and print.
     Trace(Box<Trace>),
+    /// Look for stuck sockets once.
+    Stuck(Box<Stuck>),
+    /// Close stuck sockets.
+    Kill(Box<Kill>),
     /// Trace and record.
     Record(Box<Record>),
     /// Cut back a recording that broke off.
@@ -87,6 +93,8 @@ pub struct Trace {
     pub output: Output,
     /// Transitions or lives.
     pub kind: Kind,
+    /// Tell of sockets that get stuck, too.
+    pub flag_stuck: Option<Watch>,
     /// What the user should know before it starts, one sentence each, for stderr.
     pub notes: Vec<String>,
 }
@@ -97,6 +105,7 @@ impl Trace {
     pub fn show(&self) -> Show {
         match &self.kind {
             Kind::Lives(lives) => Show::Lives(lives.filter.clone()),
+            Kind::Stuck(_) => Show::Stuck,
             Kind::Stream if self.raw => Show::KernelEvents,
             Kind::Stream => Show::Transitions,
         }
@@ -110,6 +119,8 @@ pub enum Kind {
     Stream,
     /// Each connection when it ends.
     Lives(Lives),
+    /// Stuck sockets, as they come and go.
+    Stuck(Watch),
 }
 
 impl Plan {
@@ -122,13 +133,24 @@ impl Plan {
         if *version {
             return Ok(Self::Version { verbose: tracing.verbose > 0 });
         }
-        let lives = match command {
-            None | Some(Command::Record(_)) => None,
+        let kind = match command {
+            None | Some(Command::Record(_)) => Kind::Stream,
             Some(Command::Repair(repair)) => {
                 conflict::refuse_flags(args, "repair")?;
                 return Ok(Self::Repair(repair.file.clone()));
             }
-            Some(Command::Lives(lives)) => Some(lives),
+            Some(Command::Lives(lives)) => Kind::Lives(Lives::new(lives)?),
+            Some(Command::Stuck(stuck)) if stuck.watch => Kind::Stuck(Watch::new(stuck)?),
+            Some(Command::Stuck(stuck)) => {
+                conflict::check(args)?;
+                conflict::refuse_tracing(args, "stuck")?;
+                return Stuck::new(args, stuck, host).map(|stuck| Self::Stuck(Box::new(stuck)));
+            }
+            Some(Command::Kill(kill)) => {
+                conflict::check(args)?;
+                conflict::refuse_tracing(args, "kill")?;
+                return Kill::new(args, kill, host).map(|kill| Self::Kill(Box::new(kill)));
+            }
             Some(Command::Schema) => {
                 conflict::refuse_flags(args, "schema")?;
                 return Ok(Self::Schema);
@@ -139,7 +161,6 @@ impl Plan {
         };
         conflict::check(args)?;
         let mut notes = Vec::new();
-        let kind = lives.map_or(Ok(Kind::Stream), |args| Lives::new(args).map(Kind::Lives))?;
         let elsewhere = elsewhere::Elsewhere(host);
         let recorded: &dyn Host = if tracing.from.is_some() { &elsewhere } else { host };
         let trace = Trace {
@@ -167,6 +188,7 @@ impl Plan {
             max_connections: quantity::connections(tracing.max_connections.as_deref())?,
             output: Output::new(output, host)?,
             kind,
+            flag_stuck: tracing.flag_stuck.as_deref().map(Watch::flagged).transpose()?,
             notes,
         };
         conflict::check_trace(&trace)?;

@@ -12,6 +12,7 @@ pub mod record;
 mod row;
 #[cfg(test)]
 mod sample;
+pub mod stuck;
 pub mod text;
 pub mod time;
 mod words;

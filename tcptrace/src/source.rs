@@ -1,5 +1,6 @@
 //! Floor 3: where events come from.
 
+pub mod birth;
 pub mod capabilities;
 pub mod cgroup;
 pub mod fd_table;

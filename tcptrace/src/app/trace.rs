@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 use super::desk::Desk;
 use super::dumps::{Answer, Dumps, Request};
 use super::spool::Spool;
+use super::stuck::watch::Watch;
 use crate::failure::{ExitCode, Failure};
 use crate::model::event::{Event, LossPlace};
 use crate::model::state::TcpState;
@@ -87,6 +88,7 @@ struct Run<'a> {
     desk: Desk,
     spool: Spool,
     dumps: Option<Dumps>,
+    watch: Option<Watch>,
     processes: Processes,
     lost_hints: u64,
     began: Mono,
@@ -201,6 +203,7 @@ impl Run<'_> {
         if self.polled.elapsed() >= POLL {
             self.polled = Instant::now();
             self.poll();
+            self.watch();
         }
     }
 
@@ -236,6 +239,15 @@ impl Run<'_> {
     fn ask(&mut self, request: Request) {
         if let Some(dumps) = &mut self.dumps {
             dumps.ask(request);
+        }
+    }
+
+    /// Looks for stuck sockets.
+    fn watch(&mut self) {
+        let Self { watch: Some(watch), kernel, desk, .. } = self else { return };
+        let looked = desk.tell_stuck(|engine, filter, out| watch.look(kernel, engine, filter, out));
+        if let Err(failure) = looked {
+            say(&format!("note: {failure}"));
         }
     }
 

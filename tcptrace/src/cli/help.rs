@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::engine::stuck::Verdict;
+use crate::engine::stuck::rule::DEFAULTS;
 use crate::failure::ExitCode;
 use crate::model::life::End;
 use crate::model::state::TcpState;
@@ -37,6 +39,15 @@ Examples:
 Marks in a timeline:
   5.2s    from the kernel's events           60s*  estimated, by the kernel's rule or a poll
   ≥5.2s   it began before tcptrace looked    ?     not known
+";
+
+const STUCK_EXAMPLES: &str = "\
+Examples:
+  sudo tcptrace stuck                                     all stuck sockets, now
+  sudo tcptrace stuck --pid 1234 --each --json            each one of this process, for a program
+  sudo tcptrace stuck --rule 'CLOSE_WAIT>5m count>100 per-owner'
+  sudo tcptrace stuck --watch                             tell when a socket gets stuck, and when no longer
+  sudo tcptrace stuck --check --warning 10 --critical 'count>100,age>1h'   a Nagios plugin
 ";
 
 const RECORD_EXAMPLES: &str = "\
@@ -81,6 +92,24 @@ pub(super) fn lives() -> String {
         line(&mut text, end.name(), meaning(end));
     }
     text.push('\n');
+    text.push_str(&exit_codes());
+    text
+}
+
+/// After `stuck --help`.
+pub(super) fn stuck() -> String {
+    let mut text = String::from(STUCK_EXAMPLES);
+    text.push_str("\nRules unless --rule is given, each with its reason:\n");
+    for (rule, reason) in DEFAULTS {
+        // Writing into a String cannot fail.
+        let _ = writeln!(text, "  {:<23} {reason}", rule.to_string());
+    }
+    text.push_str("\nVerdicts:\n ");
+    for verdict in Verdict::ALL {
+        text.push(' ');
+        text.push_str(verdict.name());
+    }
+    text.push_str("\n\n");
     text.push_str(&exit_codes());
     text
 }

@@ -31,6 +31,11 @@ pub struct TracingArgs {
     /// asked for. Without it these ends are estimated, and marked so.
     #[arg(long, global = true)]
     pub exact: bool,
+    /// Also tell of sockets that get stuck, by the default rules of `tcptrace stuck` or by --flag-stuck='CLOSE_WAIT>5s'
+    ///
+    /// Several rules are separated by `;`.
+    #[arg(long, value_name = "RULES", num_args = 0..=1, require_equals = true, default_missing_value = "", global = true)]
+    pub flag_stuck: Option<String>,
     /// Include MPTCP connections (protocol 262), marked; their TCP subflows are always shown
     #[arg(long, global = true)]
     pub mptcp: bool,

@@ -93,7 +93,7 @@ fn trace(line: &str) -> Trace {
 fn lives(line: &str) -> Lives {
     match trace(line).kind {
         Kind::Lives(lives) => lives,
-        Kind::Stream => panic!("{line} is a stream"),
+        Kind::Stream | Kind::Stuck(_) => panic!("{line} prints no lives"),
     }
 }
 
@@ -479,4 +479,41 @@ fn a_recording_is_read_by_every_view_and_of_another_host() {
         ("--from x --cgroup /system.slice", "does not know the paths"),
         ("--pace", "needs --from"),
     ]);
+}
+
+#[test]
+fn what_stuck_and_kill_cannot_do_is_said_in_one_sentence() {
+    for (line, needle) in [
+        ("stuck --rule CLOSE_WAIT", "the time is missing"),
+        ("stuck --warning 5", "add it"),
+        ("stuck --watch --check", "contradict"),
+        ("stuck -d 5s", "add --watch"),
+        ("stuck --flag-stuck", "use --watch"),
+        ("--raw --flag-stuck", "contradict"),
+        ("--flag-stuck=CLOSE_WAIT", "the time is missing"),
+        ("kill --pid 1234", "needs --verdict"),
+        ("kill --verdict leaked_fd", "needs a filter"),
+        ("kill --verdict leaky --pid 1234", "leaked_fd unread_data"),
+        ("kill --verdict leaked_fd --pid 1234 -n 3", "takes no tracing flags"),
+    ] {
+        let failure = plan(line).unwrap_err();
+        assert!(failure.message.contains(needle), "{line}: {}", failure.message);
+        assert_eq!(failure.code, ExitCode::Usage);
+    }
+}
+
+#[test]
+fn a_look_a_watch_and_a_kill_are_different_plans() {
+    assert!(matches!(plan("stuck --pid 1234"), Ok(Plan::Stuck(stuck)) if stuck.rules.len() == 9));
+    assert!(matches!(trace("stuck --watch").kind, Kind::Stuck(_)));
+    assert_eq!(trace("--flag-stuck=CLOSE_WAIT>5s;LAST_ACK>1m").flag_stuck.unwrap().rules.len(), 2);
+    assert!(
+        matches!(plan("kill --state time-wait --lport 80"), Ok(Plan::Kill(kill)) if kill.rules.len() == 10)
+    );
+    let check = match plan("stuck --check --critical age>1h,growth>5") {
+        Ok(Plan::Stuck(stuck)) => stuck.check.unwrap(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((check.warning.len(), check.critical.len()), (0, 2));
+    assert!(check.interval.is_some());
 }

@@ -175,7 +175,19 @@ fn snapshot<'a>(at: Mono, fields: &mut impl Fields<'a>) -> Result<SocketSnapshot
     };
     let receive_queue = fields.or_zero(key::RECEIVE_QUEUE)?;
     let send_queue = fields.or_zero(key::SEND_QUEUE)?;
-    Ok(SocketSnapshot { at, id, state, mini, owner, age, timer, receive_queue, send_queue, counters })
+    Ok(SocketSnapshot {
+        at,
+        id,
+        state,
+        mini,
+        owner,
+        age,
+        existed_ns: 0,
+        timer,
+        receive_queue,
+        send_queue,
+        counters,
+    })
 }
 
 #[inline]

@@ -118,8 +118,20 @@ fn state_change(out: &mut Vec<u8>, change: &StateChange) {
 }
 
 fn snapshot(out: &mut Vec<u8>, socket: &SocketSnapshot) {
-    let SocketSnapshot { at, id, state, mini, owner, age, timer, receive_queue, send_queue, counters } =
-        socket;
+    let SocketSnapshot {
+        at,
+        id,
+        state,
+        mini,
+        owner,
+        age,
+        // Only a look at the living host asks for it.
+        existed_ns: _,
+        timer,
+        receive_queue,
+        send_queue,
+        counters,
+    } = socket;
     let Age { at_least_ns, at_most_ns } = age;
     begin(out, "socket", Some(at.0));
     identity(out, id);

@@ -10,6 +10,7 @@ use crate::app::desk::Desk;
 use crate::app::dumps::{Answer, Dumps, Owners};
 use crate::app::output;
 use crate::app::spool::Spool;
+use crate::app::stuck::watch::Watch;
 use crate::engine::gate::Gate;
 use crate::engine::{Config, Engine};
 use crate::failure::{ExitCode, Failure};
@@ -85,7 +86,7 @@ impl<'a> Run<'a> {
                 format!("{flag} needs BTF, which this kernel does not offer: leave it out"),
             ));
         }
-        let anchor = anchor(began);
+        let anchor = output::anchor(began);
         let sink = match record {
             Some(_) => output::quiet(),
             None => output::sink(plan, spool.inlet(), anchor)?,
@@ -120,12 +121,20 @@ impl<'a> Run<'a> {
             }
         };
         let polled = Instant::now();
+        let watch = match &plan.kind {
+            Kind::Stuck(watch) => Some(Watch::open(&watch.rules)?),
+            Kind::Stream | Kind::Lives(_) => match &plan.flag_stuck {
+                Some(watch) => Some(Watch::open(&watch.rules)?),
+                None => None,
+            },
+        };
         let mut run = Self {
             plan,
             kernel,
             desk,
             spool,
             dumps,
+            watch,
             processes,
             lost_hints: 0,
             began,
@@ -153,14 +162,6 @@ impl<'a> Run<'a> {
             }
         }
     }
-}
-
-/// Both clocks at `mono`'s moment, as near as two readings can be.
-fn anchor(mono: Mono) -> ClockAnchor {
-    let real = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
-    let real_ns = i128::from(real.tv_sec) * 1_000_000_000 + i128::from(real.tv_nsec);
-    let since = i128::from(Kernel::now().0) - i128::from(mono.0);
-    ClockAnchor { mono, real_ns: real_ns - since }
 }
 
 fn config(plan: &Trace, kernel: &Kernel, began: Mono) -> Config {

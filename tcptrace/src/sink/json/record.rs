@@ -8,6 +8,7 @@ use super::Names;
 use super::finding::Finding;
 use super::owner::{DetailRecord, OwnerRecord, TaskRecord};
 use super::socket::SocketRecord;
+use super::stuck::StuckRecord;
 use super::word::{AnyState, KernelState, Word};
 use crate::model::event::LossPlace;
 use crate::model::evidence::Evidence;
@@ -26,6 +27,8 @@ pub enum Record<'a> {
     Transition(Transition<'a>),
     /// A connection from first seen to its end.
     Lifecycle(Lifecycle<'a>),
+    /// A socket that is stuck.
+    Stuck(Box<StuckRecord<'a>>),
     /// What a check of this host found.
     Finding(Finding<'a>),
     /// Events that were lost.

@@ -19,7 +19,7 @@ use super::scope::Scope;
 use super::{Kernel, Path, WAKE, layout, offsets, pids, symbols};
 
 /// The smallest ring buffer: one page of the largest that Linux uses.
-const LEAST_RING: u32 = 1 << 16;
+pub(super) const LEAST_RING: u32 = 1 << 16;
 
 /// The user's choice of attach path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

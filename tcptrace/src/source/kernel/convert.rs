@@ -14,7 +14,7 @@ use crate::model::time::Mono;
 use super::reasons::Reasons;
 
 /// IPPROTO_MPTCP.
-const MPTCP: u16 = 262;
+pub(super) const MPTCP: u16 = 262;
 
 /// The event that a record tells; `None` when it names a state that TCP does not have.
 pub(super) fn event(record: &Record, reasons: &Reasons, classic: bool) -> Option<Event> {
