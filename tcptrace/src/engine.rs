@@ -15,6 +15,7 @@ use crate::model::owner::Task;
 use crate::model::socket::{Protocol, SocketId, SocketRef};
 use crate::model::time::Mono;
 
+pub mod doctor;
 pub mod edge;
 pub mod filter;
 pub mod gate;

@@ -3,12 +3,15 @@
 pub mod capabilities;
 pub mod cgroup;
 pub mod fd_table;
+pub mod limits;
 pub mod host;
 pub mod kernel;
 pub mod netns;
 pub mod netstat;
+pub mod port_range;
 pub mod preflight;
 pub mod process_tree;
 pub mod processes;
 pub mod sock_diag;
+pub mod sockstat;
 pub mod sysctl;
