@@ -1,5 +1,6 @@
 //! Floor 4: parse, plan, run. `main` prints what it returns.
 
+mod doctor;
 mod dumps;
 mod names;
 mod output;
@@ -27,6 +28,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Failur
     };
     match Plan::new(&args, &ThisHost)? {
         Plan::Trace(plan) => trace::run(&plan),
+        Plan::Doctor(plan) => doctor::run(&plan),
         Plan::Schema => print(|out| writeln!(out, "{:#}", json::schema()), false),
         Plan::Preflight { json } => preflight::preflight(json, &mut io::stdout().lock()),
         Plan::Version { verbose } => {

@@ -1,5 +1,6 @@
 //! The command line, as clap types. Values stay words here: `plan` judges them and says what is wrong in one sentence.
 
+mod doctor;
 mod filter;
 mod help;
 mod lives;
@@ -9,6 +10,7 @@ mod tracing;
 
 use clap::{ArgAction, Parser, Subcommand};
 
+pub use doctor::DoctorArgs;
 pub use filter::FilterArgs;
 pub use lives::LivesArgs;
 pub use output::{ColorWord, FormatWord, OutputArgs, TimeWord};
@@ -55,6 +57,12 @@ pub enum Command {
     /// Print one line a finished connection: who, how long, how it ended, the time in each state
     #[command(after_long_help = help::lives())]
     Lives(LivesArgs),
+    /// Examine this host: what is stuck or runs out, whose fault it is, and the three things to do first
+    ///
+    /// Looks at every TCP socket of every network namespace, watches for 10 s (-d), looks again, and says what it found with figures,
+    /// reasons and sources. Ends with 3 when something needs doing.
+    #[command(after_long_help = help::doctor())]
+    Doctor(DoctorArgs),
     /// Print the JSON Schema (2020-12) of every record that `-o json` prints
     #[command(help_template = help::BARE, override_usage = "tcptrace schema")]
     Schema,

@@ -4,6 +4,7 @@
 
 mod address;
 mod conflict;
+mod doctor;
 mod lives;
 mod output;
 mod place;
@@ -21,6 +22,7 @@ use crate::model::state::TcpState;
 use crate::source::host::Host;
 use crate::source::kernel::Attach;
 
+pub use doctor::Doctor;
 pub use lives::Lives;
 pub use output::{Color, Format, Output};
 pub use quantity::RING_BYTES;
@@ -30,6 +32,8 @@ pub use quantity::RING_BYTES;
 pub enum Plan {
     /// Trace and print.
     Trace(Box<Trace>),
+    /// Examine the host.
+    Doctor(Box<Doctor>),
     /// Print the JSON Schema.
     Schema,
     /// Say what this host allows.
@@ -113,6 +117,9 @@ impl Plan {
         let lives = match command {
             None => None,
             Some(Command::Lives(lives)) => Some(lives),
+            Some(Command::Doctor(flags)) => {
+                return Doctor::new(args, flags, host).map(|doctor| Self::Doctor(Box::new(doctor)));
+            }
             Some(Command::Schema) => {
                 conflict::refuse_flags(args, "schema")?;
                 return Ok(Self::Schema);

@@ -3,9 +3,9 @@
 pub mod capabilities;
 pub mod cgroup;
 pub mod fd_table;
-pub mod limits;
 pub mod host;
 pub mod kernel;
+pub mod limits;
 pub mod netns;
 pub mod netstat;
 pub mod port_range;

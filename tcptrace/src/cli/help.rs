@@ -34,6 +34,15 @@ Marks in a timeline:
   ≥5.2s   it began before tcptrace looked    ?     not known
 ";
 
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  sudo tcptrace doctor                                 watch for 10 s, then say what is wrong
+  sudo tcptrace doctor --instant                       one look, no waiting, no eBPF
+  sudo tcptrace doctor --pid 1234 -d 1m                one process and its peers, for a minute
+  sudo tcptrace doctor --sysctl /etc/sysctl.d/99.conf  what each line of it would do here
+  sudo tcptrace doctor -o json                         `finding` records, for a program
+";
+
 /// After `--help`.
 pub(super) fn long() -> String {
     let mut text = String::from(EXAMPLES);
@@ -64,6 +73,11 @@ pub(super) fn lives() -> String {
     text.push('\n');
     text.push_str(&exit_codes());
     text
+}
+
+/// After `doctor --help`.
+pub(super) fn doctor() -> String {
+    format!("{DOCTOR_EXAMPLES}\n{}", exit_codes())
 }
 
 fn exit_codes() -> String {

@@ -75,7 +75,12 @@ pub struct Finding {
 
 impl Finding {
     /// Without figures and advice yet.
-    fn new(check: &'static str, severity: Severity, subject: impl Into<String>, source: &'static str) -> Self {
+    fn new(
+        check: &'static str,
+        severity: Severity,
+        subject: impl Into<String>,
+        source: &'static str,
+    ) -> Self {
         Self {
             check,
             severity,
@@ -130,14 +135,16 @@ pub fn first_things(findings: &[Finding]) -> Vec<&Finding> {
         .filter(|finding| finding.severity >= Severity::Warning && finding.advice.is_some())
         .collect();
     let mut first: Vec<&Finding> = Vec::new();
-    let distinct = |first: &[&Finding], finding: &Finding| first.iter().all(|done| done.check != finding.check);
+    let distinct =
+        |first: &[&Finding], finding: &Finding| first.iter().all(|done| done.check != finding.check);
     for finding in &urgent {
         if first.len() < 3 && distinct(&first, finding) {
             first.push(finding);
         }
     }
     for finding in &urgent {
-        if first.len() < 3 && first.iter().all(|done| !std::ptr::eq(*done, *finding) && done.advice != finding.advice)
+        if first.len() < 3
+            && first.iter().all(|done| !std::ptr::eq(*done, *finding) && done.advice != finding.advice)
         {
             first.push(finding);
         }

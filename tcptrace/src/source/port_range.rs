@@ -13,7 +13,7 @@ pub fn here() -> Option<PortRange> {
     Some(PortRange { range, reserved: list(&reserved) })
 }
 
-/// `32768	60999`.
+/// Two figures with a tab between.
 fn range(text: &str) -> Option<RangeInclusive<u16>> {
     let mut ends = text.split_ascii_whitespace().map(|word| word.parse().ok());
     Some(ends.next()??..=ends.next()??)

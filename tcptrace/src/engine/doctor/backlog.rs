@@ -10,7 +10,8 @@ use super::{Finding, Severity};
 use crate::model::endpoints::Endpoint;
 use crate::model::state::TcpState;
 
-const QUEUE: &str = "Linux net/core/sock.h:sk_acceptq_is_full, net/ipv4/tcp_input.c:tcp_conn_request; listen(2)";
+const QUEUE: &str =
+    "Linux net/core/sock.h:sk_acceptq_is_full, net/ipv4/tcp_input.c:tcp_conn_request; listen(2)";
 const OVERFLOWS: &str = "TcpExt.ListenOverflows";
 const DROPS: &str = "TcpExt.ListenDrops";
 const SENT: &str = "TcpExt.SyncookiesSent";
@@ -159,7 +160,8 @@ fn of_listener(
         Trouble::SlowAccept
     } else if half_full && sent > 0 && honest {
         Trouble::Burst
-    } else if (half_full && half_open.count >= 4) || (half_open.retried >= 20 && half_open.retried * 2 >= half_open.count)
+    } else if (half_full && half_open.count >= 4)
+        || (half_open.retried >= 20 && half_open.retried * 2 >= half_open.count)
     {
         Trouble::Flood
     } else {
@@ -254,7 +256,9 @@ fn of_space(facts: &Facts, space: &Space, counted: &Counted) -> Option<Finding> 
         ));
     let finding = counted.onto(finding);
     Some(if severity >= Severity::Warning {
-        finding.advising("watch the listeners with `ss -ltn`: Recv-Q above Send-Q names the one that accepts too slowly")
+        finding.advising(
+            "watch the listeners with `ss -ltn`: Recv-Q above Send-Q names the one that accepts too slowly",
+        )
     } else {
         finding
     })
@@ -290,7 +294,10 @@ mod tests {
         sample::counter(&mut facts, SENT, 0, 90);
         let found = check(&facts).remove(0);
         assert_eq!((found.severity, &found.observed["verdict"]), (Severity::Critical, &"slow_accept".into()));
-        assert_eq!((&found.observed["effective_limit"], &found.observed["listen_overflows_while_watching"]), (&8.into(), &30.into()));
+        assert_eq!(
+            (&found.observed["effective_limit"], &found.observed["listen_overflows_while_watching"]),
+            (&8.into(), &30.into())
+        );
         assert!(found.explanation.contains("slow (5)"), "{}", found.explanation);
     }
 
@@ -305,7 +312,10 @@ mod tests {
             sample::counter(&mut facts, VALID, 0, valid);
             let found = check(&facts).remove(0);
             assert_eq!(found.observed["verdict"], expected);
-            assert_eq!((&found.observed["half_open"], &found.observed["distinct_peers"]), (&9.into(), &9.into()));
+            assert_eq!(
+                (&found.observed["half_open"], &found.observed["distinct_peers"]),
+                (&9.into(), &9.into())
+            );
         }
     }
 

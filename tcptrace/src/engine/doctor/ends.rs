@@ -9,7 +9,8 @@ use super::{Finding, Severity};
 use crate::model::life::End;
 
 const RETRANSMISSION: &str = "RFC 6298; Linux net/ipv4/tcp_output.c:__tcp_retransmit_skb (Tcp.RetransSegs)";
-const ENDS: &str = "RFC 9293 §3.5.3; tracepoints sock:inet_sock_set_state, tcp:tcp_send_reset, tcp:tcp_receive_reset";
+const ENDS: &str =
+    "RFC 9293 §3.5.3; tracepoints sock:inet_sock_set_state, tcp:tcp_send_reset, tcp:tcp_receive_reset";
 
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     let mut findings: Vec<Finding> = retransmission(facts).into_iter().collect();
@@ -38,9 +39,8 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
 
 fn retransmission(facts: &Facts) -> Option<Finding> {
     facts.before.as_ref()?;
-    let grown = |name: &str| -> u64 {
-        facts.now.spaces.iter().filter_map(|space| facts.grown(space, name)).sum()
-    };
+    let grown =
+        |name: &str| -> u64 { facts.now.spaces.iter().filter_map(|space| facts.grown(space, name)).sum() };
     let [again, out, timeouts, syns] =
         ["Tcp.RetransSegs", "Tcp.OutSegs", "TcpExt.TCPTimeouts", "TcpExt.TCPSynRetrans"].map(grown);
     let permille = again.saturating_mul(1_000).checked_div(out).unwrap_or(0);
@@ -70,8 +70,11 @@ fn retransmission(facts: &Facts) -> Option<Finding> {
     })
 }
 
+/// The words for an ending, and more precisely.
+type Cause = (&'static str, Option<&'static str>);
+
 fn endings(traffic: &Traffic) -> Vec<Finding> {
-    let mut by_cause: BTreeMap<(&str, Option<&str>), (End, Vec<(u64, String)>)> = BTreeMap::new();
+    let mut by_cause: BTreeMap<Cause, (End, Vec<(u64, String)>)> = BTreeMap::new();
     for (ended, count) in &traffic.ended {
         let peer = match ended.service {
             Some(port) => std::net::SocketAddr::new(ended.peer, port).to_string(),
@@ -88,7 +91,11 @@ fn endings(traffic: &Traffic) -> Vec<Finding> {
         let Some((bad_from, meaning, advice)) = trouble(end, detail) else { continue };
         peers.sort_unstable_by(|a, b| b.cmp(a));
         let total: u64 = peers.iter().map(|(count, _)| count).sum();
-        let severity = if total >= bad_from && percent(total, traffic.lives) >= 5 { Severity::Warning } else { Severity::Info };
+        let severity = if total >= bad_from && percent(total, traffic.lives) >= 5 {
+            Severity::Warning
+        } else {
+            Severity::Info
+        };
         let cause = detail.map_or(name.to_owned(), |detail| format!("{name} ({detail})"));
         let shown: Vec<String> = peers.iter().map(|(count, peer)| format!("{peer} ({count})")).collect();
         let finding = Finding::new("endings", severity, cause, ENDS)
@@ -104,7 +111,10 @@ fn endings(traffic: &Traffic) -> Vec<Finding> {
         findings.push(
             Finding::new("endings", Severity::Ok, "ended connections", ENDS)
                 .with("count", traffic.lives)
-                .saying(format!("{} ended while watching, none by a reset or a timeout", count(traffic.lives, "connection"))),
+                .saying(format!(
+                    "{} ended while watching, none by a reset or a timeout",
+                    count(traffic.lives, "connection")
+                )),
         );
     }
     findings
@@ -113,7 +123,9 @@ fn endings(traffic: &Traffic) -> Vec<Finding> {
 /// From how many on an ending is trouble, what it means and what to do; `None` for those that are as it should be.
 fn trouble(end: End, detail: Option<&str>) -> Option<(u64, &'static str, &'static str)> {
     Some(match (end, detail) {
-        (End::RstReceived, _) => (10, "were reset by the peer", "ask the peer's side why: its log, or tcptrace there"),
+        (End::RstReceived, _) => {
+            (10, "were reset by the peer", "ask the peer's side why: its log, or tcptrace there")
+        }
         (End::RstSent, Some("unread_data")) => (
             10,
             "were reset by us because the program closed with unread data",
@@ -124,20 +136,33 @@ fn trouble(end: End, detail: Option<&str>) -> Option<(u64, &'static str, &'stati
             "were reset by us because the program set SO_LINGER 0",
             "close normally: SO_LINGER 0 avoids TIME_WAIT by throwing away data",
         ),
-        (End::RstSent, _) => (10, "were reset by us", "`tcptrace lives --end rst_sent` names the process of each"),
-        (End::Refused, _) => (5, "were refused", "nothing listens there, or a firewall rejects: check the service"),
+        (End::RstSent, _) => {
+            (10, "were reset by us", "`tcptrace lives --end rst_sent` names the process of each")
+        }
+        (End::Refused, _) => {
+            (5, "were refused", "nothing listens there, or a firewall rejects: check the service")
+        }
         (End::Unreachable, _) => (3, "had no way to their peer", "check routes and firewalls on the way"),
-        (End::Timeout, Some("keepalive")) => (5, "found by keepalive that the peer had vanished", "peers disappear without closing: look for NAT or firewalls that drop idle connections"),
-        (End::Timeout, _) => (3, "timed out: the peer did not answer", "look for loss, and firewalls that drop silently"),
+        (End::Timeout, Some("keepalive")) => (
+            5,
+            "found by keepalive that the peer had vanished",
+            "peers disappear without closing: look for NAT or firewalls that drop idle connections",
+        ),
+        (End::Timeout, _) => {
+            (3, "timed out: the peer did not answer", "look for loss, and firewalls that drop silently")
+        }
         (End::NoLocalPort, _) => (1, "found no free local port", "see the finding about local ports"),
-        (End::FinWait2Timeout, _) => (20, "were closed by us and never by the peer", "the peer leaks: look for CLOSE_WAIT there"),
+        (End::FinWait2Timeout, _) => {
+            (20, "were closed by us and never by the peer", "the peer leaks: look for CLOSE_WAIT there")
+        }
         _ => return None,
     })
 }
 
 /// Who closes first, and so keeps the TIME_WAIT.
 fn closers(traffic: &Traffic) -> Option<Finding> {
-    let mut busy: Vec<_> = traffic.closers.iter().filter(|(_, closers)| closers.local + closers.remote >= 10).collect();
+    let mut busy: Vec<_> =
+        traffic.closers.iter().filter(|(_, closers)| closers.local + closers.remote >= 10).collect();
     busy.sort_by_key(|(service, closers)| (std::cmp::Reverse(closers.local + closers.remote), service.port));
     if busy.is_empty() {
         return None;
@@ -158,9 +183,14 @@ fn closers(traffic: &Traffic) -> Option<Finding> {
         })
         .collect();
     Some(
-        Finding::new("who_closes_first", Severity::Info, "services", "RFC 9293 §3.6: TIME-WAIT stays with the side that closes first")
-            .with("services", figures)
-            .saying(format!("the side that closes first keeps the TIME_WAIT. {}", list(&said, 5))),
+        Finding::new(
+            "who_closes_first",
+            Severity::Info,
+            "services",
+            "RFC 9293 §3.6: TIME-WAIT stays with the side that closes first",
+        )
+        .with("services", figures)
+        .saying(format!("the side that closes first keeps the TIME_WAIT. {}", list(&said, 5))),
     )
 }
 

@@ -42,7 +42,8 @@ impl Default {
     #[must_use]
     pub fn figure(self, space: Option<&Space>) -> Option<String> {
         // Negative: the namespace shares the table of the host.
-        let hash = || space?.number("net.ipv4.tcp_ehash_entries").map(i64::abs).filter(|entries| *entries > 0);
+        let hash =
+            || space?.number("net.ipv4.tcp_ehash_entries").map(i64::abs).filter(|entries| *entries > 0);
         match self {
             Self::Value(value) => Some(value.to_owned()),
             Self::HalfHash => hash().map(|entries| (entries / 2).to_string()),
@@ -102,8 +103,10 @@ impl<'a> Scene<'a> {
     /// One namespace of the host; with `None` all of them, by the sysctls of our own.
     #[must_use]
     pub fn of(facts: &'a Facts, netns: Option<u32>) -> Self {
-        let mut scene =
-            Self { space: facts.now.space(netns.unwrap_or(facts.own_netns)), ..std::default::Default::default() };
+        let mut scene = Self {
+            space: facts.now.space(netns.unwrap_or(facts.own_netns)),
+            ..std::default::Default::default()
+        };
         for sock in facts.now.sockets.iter().filter(|sock| netns.is_none_or(|netns| netns == sock.netns)) {
             match sock.state {
                 TcpState::TimeWait => scene.time_wait += 1,
@@ -141,7 +144,10 @@ pub fn knobs() -> impl Iterator<Item = &'static Knob> {
 
 /// Names that can be read from a running kernel.
 pub fn readable() -> impl Iterator<Item = &'static str> {
-    knobs().filter(|knob| knob.default != Default::Gone).map(|knob| knob.name).chain(["net.ipv4.tcp_ehash_entries"])
+    knobs()
+        .filter(|knob| knob.default != Default::Gone)
+        .map(|knob| knob.name)
+        .chain(["net.ipv4.tcp_ehash_entries"])
 }
 
 impl Knob {

@@ -98,10 +98,17 @@ mod tests {
         facts.now.sockets.push(sample::sock(TcpState::CloseWait, 80, 9));
         sample::hold(&mut facts, 3, "p", 9, 99);
         for (name, value) in [("time", "7200"), ("intvl", "75"), ("probes", "9")] {
-            sample::sysctl(&mut facts, Box::leak(format!("net.ipv4.tcp_keepalive_{name}").into_boxed_str()), value);
+            sample::sysctl(
+                &mut facts,
+                Box::leak(format!("net.ipv4.tcp_keepalive_{name}").into_boxed_str()),
+                value,
+            );
         }
         let found = check(&facts).remove(0);
-        assert_eq!((&found.observed["idle_established_with"], &found.observed["idle_established_without"]), (&1.into(), &2.into()));
+        assert_eq!(
+            (&found.observed["idle_established_with"], &found.observed["idle_established_without"]),
+            (&1.into(), &2.into())
+        );
         assert!(found.explanation.contains("it cannot help them"), "{}", found.explanation);
         assert!(found.explanation.contains("2 h 11 min"), "{}", found.explanation);
     }

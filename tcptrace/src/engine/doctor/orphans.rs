@@ -63,8 +63,14 @@ fn fin_wait_2(facts: &Facts) -> Finding {
 
 /// `tcp_max_orphans` is the host's, and so is the count.
 fn limit(facts: &Facts) -> Option<Finding> {
-    let limit = facts.now.spaces.iter().find_map(|space| space.number(LIMIT)).and_then(|limit| u64::try_from(limit).ok());
-    let orphans = facts.now.spaces.iter().filter_map(|space| space.sockstat).map(|sockstat| sockstat.orphans).max()?;
+    let limit = facts
+        .now
+        .spaces
+        .iter()
+        .find_map(|space| space.number(LIMIT))
+        .and_then(|limit| u64::try_from(limit).ok());
+    let orphans =
+        facts.now.spaces.iter().filter_map(|space| space.sockstat).map(|sockstat| sockstat.orphans).max()?;
     let aborted: u64 = facts.now.spaces.iter().filter_map(|space| space.counter(ABORTED)).sum();
     let aborted_now = facts
         .before
@@ -85,9 +91,8 @@ fn limit(facts: &Facts) -> Option<Finding> {
         .with("aborted_on_memory", aborted)
         .with("aborted_while_watching", aborted_now)
         .saying(format!(
-            "{} of at most {shown}; {} reset for lack of room",
-            count(orphans, "closed socket that nobody holds still talks to its peer").replace("peers", "peer"),
-            count(aborted, "connection")
+            "{} of at most {shown} still finish what they had to send; {aborted} were reset for lack of room",
+            count(orphans, "closed socket")
         ));
     Some(if severity >= Severity::Warning {
         finding.advising(
@@ -115,7 +120,11 @@ mod tests {
         let found = fin_wait_2(&facts);
         assert_eq!((&found.observed["held"], &found.observed["orphaned"]), (&120.into(), &1.into()));
         assert_eq!(found.severity, Severity::Warning);
-        assert!(found.explanation.contains("(15 s)") && found.explanation.contains("half (8)"), "{}", found.explanation);
+        assert!(
+            found.explanation.contains("(15 s)") && found.explanation.contains("half (8)"),
+            "{}",
+            found.explanation
+        );
     }
 
     #[test]

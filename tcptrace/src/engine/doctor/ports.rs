@@ -37,7 +37,8 @@ fn pools(picture: &Picture) -> FxHashMap<Route, Pool> {
         if !offered || sock.state == TcpState::NewSynRecv || services.contains(&(sock.netns, local)) {
             continue;
         }
-        let route = Route { netns: sock.netns, source: sock.ends.local.addr, peer: sock.ends.remote.addr, port };
+        let route =
+            Route { netns: sock.netns, source: sock.ends.local.addr, peer: sock.ends.remote.addr, port };
         let pool = pools.entry(route).or_default();
         pool.in_use += 1;
         if sock.state == TcpState::TimeWait {
@@ -55,25 +56,21 @@ fn reusable(sock: &Sock, space: &Space) -> bool {
         Some(2) => sock.ends.remote.addr.is_loopback() || sock.ends.local.addr.is_loopback(),
         _ => false,
     };
-    let delay_ms = space
-        .number("net.ipv4.tcp_tw_reuse_delay")
-        .and_then(|ms| u64::try_from(ms).ok())
-        .unwrap_or(1_000);
+    let delay_ms =
+        space.number("net.ipv4.tcp_tw_reuse_delay").and_then(|ms| u64::try_from(ms).ok()).unwrap_or(1_000);
     let stamped = space.number("net.ipv4.tcp_timestamps").is_none_or(|on| on != 0);
     allowed && stamped && sock.age.at_least_ns / 1_000_000 >= delay_ms
 }
 
 fn listening(picture: &Picture) -> FxHashSet<(u32, u16)> {
-    picture
-        .in_state(TcpState::Listen)
-        .filter_map(|sock| Some((sock.netns, sock.ends.local.port?)))
-        .collect()
+    picture.in_state(TcpState::Listen).filter_map(|sock| Some((sock.netns, sock.ends.local.port?))).collect()
 }
 
 /// Ports that connect() can take toward one destination: the range less what is reserved and what listeners have bound.
 fn capacity(picture: &Picture, netns: u32) -> u64 {
     let Some(ports) = picture.space(netns).and_then(|space| space.ports.as_ref()) else { return 0 };
-    let bound = listening(picture).iter().filter(|(space, port)| *space == netns && ports.offers(*port)).count();
+    let bound =
+        listening(picture).iter().filter(|(space, port)| *space == netns && ports.offers(*port)).count();
     ports.size().saturating_sub(u64::try_from(bound).unwrap_or_default())
 }
 
@@ -141,15 +138,15 @@ impl Judged {
     fn new(facts: &Facts, route: Route, pool: Pool, then: Option<Pool>, size: u64) -> Self {
         let ms = facts.watched_ms();
         let free = size.saturating_sub(pool.in_use) + pool.reusable;
-        let left = then.zip(ms).and_then(|(then, ms)| {
-            seconds_until(free, pool.in_use.saturating_sub(then.in_use), ms)
-        });
-        let traffic = facts.traffic.as_ref().zip(ms);
+        let left = then
+            .zip(ms)
+            .and_then(|(then, ms)| seconds_until(free, pool.in_use.saturating_sub(then.in_use), ms));
+        let traffic = facts.traffic.as_ref();
         let made = |connects: &FxHashMap<Route, u64>| {
             // The classic attach path does not tell the namespace.
             [route.netns, 0].iter().find_map(|netns| connects.get(&Route { netns: *netns, ..route }).copied())
         };
-        let connects = traffic.map(|(traffic, ms)| (made(&traffic.connects).unwrap_or(0), ms));
+        let connects = traffic.map(|traffic| (made(&traffic.connects).unwrap_or(0), traffic.watched_ms));
         let steady = connects.map(|(count, ms)| count.saturating_mul(TIME_WAIT_S * 1_000) / ms.max(1));
         Self { route, pool, size, left, connects: connects.map(|(count, ms)| rate(count, ms)), steady }
     }
@@ -194,12 +191,17 @@ impl Judged {
         }
         match left {
             Some(0) => said += "; connect() fails with EADDRNOTAVAIL now",
-            Some(left) => said += &format!("; connect() fails with EADDRNOTAVAIL in about {} at this pace", span(*left)),
+            Some(left) => {
+                said +=
+                    &format!("; connect() fails with EADDRNOTAVAIL in about {} at this pace", span(*left));
+            }
             None => {}
         }
         said += &match (reuse, pool.time_wait, pool.reusable) {
             (_, 0, _) => String::new(),
-            (_, _, reusable @ 1..) => format!("; connect() may take over {reusable} of the TIME_WAITs (tcp_tw_reuse)"),
+            (_, _, reusable @ 1..) => {
+                format!("; connect() may take over {reusable} of the TIME_WAITs (tcp_tw_reuse)")
+            }
             (Some(2), ..) if !route.peer.is_loopback() => {
                 "; tcp_tw_reuse=2 lets connect() take over none of them: it is for loopback only".to_owned()
             }
@@ -220,9 +222,12 @@ impl Judged {
         .with("time_wait", pool.time_wait)
         .with("size", *size)
         .with("used_percent", self.used())
-        .with("reserved", space.and_then(|space| space.ports.as_ref()).map(|ports| {
-            u64::from(ports.range.end() - ports.range.start()) + 1 - ports.size()
-        }))
+        .with(
+            "reserved",
+            space
+                .and_then(|space| space.ports.as_ref())
+                .map(|ports| u64::from(ports.range.end() - ports.range.start()) + 1 - ports.size()),
+        )
         .with("connects_per_second", *connects)
         .with("seconds_to_eaddrnotavail", *left)
         .with("tw_reuse", reuse)
@@ -276,7 +281,7 @@ mod tests {
         let mut facts = sample::host(pool(40_000..40_050, TcpState::TimeWait));
         facts.now.spaces[0].ports.as_mut().unwrap().range = 40_000..=40_099;
         sample::watched(&mut facts, 10);
-        let mut traffic = Traffic::default();
+        let mut traffic = Traffic { watched_ms: 10_000, ..Traffic::default() };
         let route = Route {
             netns: sample::NETNS,
             source: [10, 0, 0, 1].into(),

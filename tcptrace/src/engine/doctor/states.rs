@@ -81,13 +81,25 @@ const fn meaning(state: TcpState) -> &'static str {
         TcpState::SynRecv | TcpState::NewSynRecv => {
             "waiting for the last ACK of a handshake; age and retries tell a flood, no fixed number does"
         }
-        TcpState::Established => "open; compare with this host's usual number, a fixed threshold means nothing",
-        TcpState::FinWait1 => "waiting for the ACK of our FIN: many mean lost packets or peers with a shut window",
-        TcpState::FinWait2 => "waiting for the peer's FIN: without limit while a process holds it, else tcp_fin_timeout",
-        TcpState::CloseWait => "waiting for our own program to close: no timer, no sysctl and no keepalive ends it",
+        TcpState::Established => {
+            "open; compare with this host's usual number, a fixed threshold means nothing"
+        }
+        TcpState::FinWait1 => {
+            "waiting for the ACK of our FIN: many mean lost packets or peers with a shut window"
+        }
+        TcpState::FinWait2 => {
+            "waiting for the peer's FIN: without limit while a process holds it, else tcp_fin_timeout"
+        }
+        TcpState::CloseWait => {
+            "waiting for our own program to close: no timer, no sysctl and no keepalive ends it"
+        }
         TcpState::Closing => "both sent FINs at once, ours is not acknowledged: rare unless packets are lost",
-        TcpState::LastAck => "waiting for the ACK of our last FIN: retransmitted, then given up; never for ever",
-        TcpState::TimeWait => "60 s, fixed in the kernel (tcp_fin_timeout does not change it); costs a local port, no fd",
+        TcpState::LastAck => {
+            "waiting for the ACK of our last FIN: retransmitted, then given up; never for ever"
+        }
+        TcpState::TimeWait => {
+            "60 s, fixed in the kernel (tcp_fin_timeout does not change it); costs a local port, no fd"
+        }
     }
 }
 
@@ -116,8 +128,8 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     if facts.now.unreadable > 0 {
         finding.severity = Severity::Info;
         finding.explanation += &format!(
-            "; {} could not be looked into, so owners or sockets are missing",
-            count(facts.now.unreadable, "process or namespace")
+            "; {} processes or namespaces could not be looked into, so owners or sockets are missing",
+            facts.now.unreadable
         );
     }
     observed.insert("unreadable".to_owned(), Value::from(facts.now.unreadable));

@@ -33,7 +33,10 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     }
     let same = count(u64::try_from(usual.len()).unwrap_or_default(), "sysctl");
     let mut finding = Finding::new("sysctl", Severity::Ok, "sysctls at their defaults", "ip-sysctl.rst")
-        .saying(format!("{same} of TCP {} at the default somewhere", if usual.len() == 1 { "is" } else { "are" }));
+        .saying(format!(
+            "{same} of TCP {} at the default somewhere",
+            if usual.len() == 1 { "is" } else { "are" }
+        ));
     finding.observed = usual;
     findings.push(finding);
     findings
@@ -58,16 +61,20 @@ fn changed(facts: &Facts, knob: &Knob, value: &str, spaces: &[(&Space, Judgement
         format!(" in {} namespaces", places.len())
     };
     let default = knob.default.figure(Some(space));
-    let mut finding =
-        Finding::new("sysctl", judgement.severity.max(Severity::Info), format!("{} = {value}{place}", knob.name), knob.source)
-            .with("name", knob.name)
-            .with("value", value)
-            .with("default", default.clone())
-            .with("namespaces", spaces.iter().map(|(space, _)| space.netns).collect::<Vec<_>>())
-            .saying(match &default {
-                Some(default) => format!("default {default}; {}", judgement.said),
-                None => judgement.said.clone(),
-            });
+    let mut finding = Finding::new(
+        "sysctl",
+        judgement.severity.max(Severity::Info),
+        format!("{} = {value}{place}", knob.name),
+        knob.source,
+    )
+    .with("name", knob.name)
+    .with("value", value)
+    .with("default", default.clone())
+    .with("namespaces", spaces.iter().map(|(space, _)| space.netns).collect::<Vec<_>>())
+    .saying(match &default {
+        Some(default) => format!("default {default}; {}", judgement.said),
+        None => judgement.said.clone(),
+    });
     if places.len() > 1 {
         finding.explanation += &format!(" (namespaces {})", list(&places, 4));
     }

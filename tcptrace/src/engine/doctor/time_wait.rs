@@ -9,7 +9,8 @@ const LIMIT: &str = "net.ipv4.tcp_max_tw_buckets";
 const OVERFLOW: &str = "TcpExt.TCPTimeWaitOverflow";
 
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = facts.now.spaces.iter().filter_map(|space| of_space(facts, space)).collect();
+    let mut findings: Vec<Finding> =
+        facts.now.spaces.iter().filter_map(|space| of_space(facts, space)).collect();
     if findings.is_empty() {
         findings.push(
             Finding::new("time_wait_buckets", Severity::Ok, "TIME_WAIT table", SOURCE)

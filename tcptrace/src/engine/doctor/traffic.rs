@@ -70,6 +70,8 @@ pub struct Traffic {
     pub retransmitting: (u64, u64),
     /// Connects that found no free local port.
     pub no_local_port: u64,
+    /// How long it was watched, milliseconds.
+    pub watched_ms: u64,
     /// Events lost: everything above is then a lower bound.
     pub lost: u64,
 }

@@ -61,7 +61,10 @@ mod tests {
 
     #[test]
     fn figures_are_said_in_units_that_fit() {
-        assert_eq!((span(59), span(2_460), span(19_200)), ("59 s".into(), "41 min".into(), "5 h 20 min".into()));
+        assert_eq!(
+            (span(59), span(2_460), span(19_200)),
+            ("59 s".into(), "41 min".into(), "5 h 20 min".into())
+        );
         assert_eq!((percent(9, 10), percent(1, 0), rate(25, 10_000)), (90, 0, 2.5));
         assert_eq!(per_minute(10, 4, 1_000), -360);
         assert_eq!(list(&["a".into(), "b".into(), "c".into()], 2), "a, b and 1 more");

@@ -14,7 +14,9 @@ pub(super) const KNOBS: &[Knob] = &[
         default: Default::Value("1000"),
         source: "ip-sysctl.rst tcp_tw_reuse_delay",
         judge: |value, _| {
-            numeric(value, |_| fine("milliseconds that a TIME_WAIT must have lasted before a connect() may take it over"))
+            numeric(value, |_| {
+                fine("milliseconds that a TIME_WAIT must have lasted before a connect() may take it over")
+            })
         },
     },
     Knob {
@@ -55,7 +57,11 @@ pub(super) const KNOBS: &[Knob] = &[
         source: "RFC 1337; Linux net/ipv4/tcp_minisocks.c:tcp_timewait_state_process",
         judge: |value, _| {
             numeric(value, |on| {
-                if on == 0 { fine("a RST ends a TIME_WAIT") } else { info("a RST no longer ends a TIME_WAIT: safer, and more of them") }
+                if on == 0 {
+                    fine("a RST ends a TIME_WAIT")
+                } else {
+                    info("a RST no longer ends a TIME_WAIT: safer, and more of them")
+                }
             })
         },
     },
@@ -94,7 +100,10 @@ fn fin_timeout(value: &str, scene: &Scene<'_>) -> Judgement {
                 "leave it at 60: orphans are cheap",
             ),
             5..60 => info(format!("{reach}; it has nothing to do with SYN floods or the peer's FIN either")),
-            _ => info(format!("{reach}; above 60 s the kernel waits twice what exceeds 60: {} s", (seconds - 60).saturating_mul(2))),
+            _ => info(format!(
+                "{reach}; above 60 s the kernel waits twice what exceeds 60: {} s",
+                (seconds - 60).saturating_mul(2)
+            )),
         }
     })
 }
@@ -104,14 +113,20 @@ fn max_tw_buckets(value: &str, scene: &Scene<'_>) -> Judgement {
     numeric(value, |limit| {
         let now = i64::try_from(scene.time_wait).unwrap_or(i64::MAX);
         if default.map_or(limit < 65_536, |default| limit < default) {
-            let here = if now >= limit { format!(", which {now} TIME_WAITs here are already above") } else { String::new() };
+            let here = if now >= limit {
+                format!(", which {now} TIME_WAITs here are already above")
+            } else {
+                String::new()
+            };
             refuse(
                 format!(
                     "lowered to {limit}{here}: those that exist stay, connections closed above it go straight to CLOSED, without the protection \
                      that TIME_WAIT is for and without a message; only TcpExtTCPTimeWaitOverflow counts them. The kernel's documentation \
                      says not to lower it"
                 ),
-                default.map_or("leave it at its default".to_owned(), |default| format!("leave it at its default, {default} here")),
+                default.map_or("leave it at its default".to_owned(), |default| {
+                    format!("leave it at its default, {default} here")
+                }),
             )
         } else if default == Some(limit) {
             fine("half the entries of the hash table")
@@ -129,10 +144,14 @@ fn max_orphans(value: &str, scene: &Scene<'_>) -> Judgement {
         }
         if default.is_some_and(|default| limit < default) {
             return refuse(
-                format!("lowered to {limit}: above it close() resets connections that still have data to send"),
+                format!(
+                    "lowered to {limit}: above it close() resets connections that still have data to send"
+                ),
                 "leave it at its default: the kernel's documentation says to raise it rather than to lower it",
             );
         }
-        info(format!("{limit} closed connections may still be talking; each can hold up to 64 kB that cannot be swapped"))
+        info(format!(
+            "{limit} closed connections may still be talking; each can hold up to 64 kB that cannot be swapped"
+        ))
     })
 }

@@ -18,7 +18,9 @@ pub(super) const KNOBS: &[Knob] = &[
         name: "net.ipv4.tcp_tw_timeout",
         default: Default::Gone,
         source: "Linux include/net/tcp.h TCP_TIMEWAIT_LEN",
-        judge: |_, _| refuse("no kernel of kernel.org has it: TIME_WAIT is 60 s in the code", "delete the line"),
+        judge: |_, _| {
+            refuse("no kernel of kernel.org has it: TIME_WAIT is 60 s in the code", "delete the line")
+        },
     },
     Knob {
         name: "net.ipv4.tcp_fack",

@@ -2,14 +2,17 @@
 
 use super::{Default, Judgement, Knob, Scene, fine, info, numeric, refuse};
 
-const KEEPALIVE: &str = "ip-sysctl.rst tcp_keepalive_time; Linux net/ipv4/tcp_timer.c:tcp_keepalive_timer; RFC 9293 §3.8.4";
+const KEEPALIVE: &str =
+    "ip-sysctl.rst tcp_keepalive_time; Linux net/ipv4/tcp_timer.c:tcp_keepalive_timer; RFC 9293 §3.8.4";
 
 pub(super) const KNOBS: &[Knob] = &[
     Knob {
         name: "net.ipv4.tcp_keepalive_time",
         default: Default::Value("7200"),
         source: KEEPALIVE,
-        judge: |value, scene| keepalive(value, scene, 7_200, "idle seconds before the first probe, no period"),
+        judge: |value, scene| {
+            keepalive(value, scene, 7_200, "idle seconds before the first probe, no period")
+        },
     },
     Knob {
         name: "net.ipv4.tcp_keepalive_intvl",
@@ -21,7 +24,9 @@ pub(super) const KNOBS: &[Knob] = &[
         name: "net.ipv4.tcp_keepalive_probes",
         default: Default::Value("9"),
         source: KEEPALIVE,
-        judge: |value, scene| keepalive(value, scene, 9, "unanswered probes before the connection is given up"),
+        judge: |value, scene| {
+            keepalive(value, scene, 9, "unanswered probes before the connection is given up")
+        },
     },
     Knob {
         name: "net.ipv4.tcp_retries2",
@@ -33,7 +38,9 @@ pub(super) const KNOBS: &[Knob] = &[
                     "data that is not acknowledged is given up in less than the 100 s that RFC 1122 asks for, for every program",
                     "leave it at 15 and set TCP_USER_TIMEOUT where it must be short",
                 ),
-                8..=14 => info("a vanished peer is given up sooner than after 15 minutes; 8 is what RFC 1122 allows"),
+                8..=14 => info(
+                    "a vanished peer is given up sooner than after 15 minutes; 8 is what RFC 1122 allows",
+                ),
                 15 => fine("a peer that stops answering is given up after 15 minutes or so"),
                 _ => info("a vanished peer is given up after more than 15 minutes"),
             })

@@ -32,7 +32,10 @@ pub(super) const KNOBS: &[Knob] = &[
                     "a cookie is sent only when the queue is full; nothing is swapped out, the state is in the sequence number, and options \
                      are lost unless the peer uses timestamps",
                 ),
-                2 => refuse("every handshake uses a cookie, for tests: TCP options are lost without need", "set it to 1"),
+                2 => refuse(
+                    "every handshake uses a cookie, for tests: TCP options are lost without need",
+                    "set it to 1",
+                ),
                 _ => refuse("the kernel knows 0, 1 and 2", "leave it at 1"),
             })
         },
@@ -67,10 +70,15 @@ pub(super) const KNOBS: &[Knob] = &[
         judge: |value, _| {
             numeric(value, |retries| match retries {
                 ..=2 => refuse(
-                    format!("connect() gives up after about {} s, for every program: a failover takes longer", retries + 1),
+                    format!(
+                        "connect() gives up after about {} s, for every program: a failover takes longer",
+                        retries + 1
+                    ),
                     "leave it at 6, and set TCP_SYNCNT or TCP_USER_TIMEOUT, or the program's own connect timeout, where it must be short",
                 ),
-                3..=5 => info("connect() gives up sooner, for every program of the namespace; TCP_SYNCNT does it for one"),
+                3..=5 => info(
+                    "connect() gives up sooner, for every program of the namespace; TCP_SYNCNT does it for one",
+                ),
                 6 => fine("connect() gives up after 131 s (127 s before Linux 6.5)"),
                 _ => info("connect() waits longer than 131 s for an answer"),
             })
@@ -83,7 +91,10 @@ pub(super) const KNOBS: &[Knob] = &[
         judge: |value, _| {
             numeric(value, |retries| {
                 // 1 s, doubled each time.
-                let total = 1_i64.checked_shl(u32::try_from(retries.clamp(0, 20)).unwrap_or(0) + 1).unwrap_or(i64::MAX) - 1;
+                let total = 1_i64
+                    .checked_shl(u32::try_from(retries.clamp(0, 20)).unwrap_or(0) + 1)
+                    .unwrap_or(i64::MAX)
+                    - 1;
                 if retries == 5 {
                     return fine("half-open connections end after 63 s");
                 }
@@ -151,7 +162,10 @@ fn port_range(value: &str, scene: &Scene<'_>) -> Judgement {
     let ends: Vec<u16> = value.split_ascii_whitespace().filter_map(|word| word.parse().ok()).collect();
     let [first, last] = ends[..] else { return not_a_number(value) };
     if value.split_ascii_whitespace().count() != 2 || first >= last {
-        return refuse(format!("`{value}` is no range: the kernel wants a lower and a higher port"), "write 32768 60999");
+        return refuse(
+            format!("`{value}` is no range: the kernel wants a lower and a higher port"),
+            "write 32768 60999",
+        );
     }
     let size = u32::from(last - first) + 1;
     let mut inside: Vec<u16> =
@@ -175,12 +189,17 @@ fn port_range(value: &str, scene: &Scene<'_>) -> Judgement {
     }
     if size < 28_232 {
         return refuse(
-            format!("{size} ports toward each destination, the default has 28232: at 60 s of TIME_WAIT, {} connects a second", size / 60),
+            format!(
+                "{size} ports toward each destination, the default has 28232: at 60 s of TIME_WAIT, {} connects a second",
+                size / 60
+            ),
             "leave it at 32768 60999",
         );
     }
     if (first, last) == (32_768, 60_999) {
-        return fine(format!("28232 ports toward each destination: 470 connects a second at 60 s of TIME_WAIT{named}"));
+        return fine(format!(
+            "28232 ports toward each destination: 470 connects a second at 60 s of TIME_WAIT{named}"
+        ));
     }
     info(format!(
         "{size} ports toward each (source, destination, port): {} connects a second at 60 s of TIME_WAIT{named}",
