@@ -156,7 +156,7 @@ impl Judged {
     }
 
     fn severity(&self) -> Severity {
-        let soon = |limit| self.left.is_some_and(|left| left < limit) && self.used() >= 30;
+        let soon = |limit| self.left.is_some_and(|left| left < limit) && self.used() >= 10;
         match self.used() {
             // What may be taken over is not lost.
             90.. if self.pool.reusable < self.pool.in_use / 2 => Severity::Critical,
