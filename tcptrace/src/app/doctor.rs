@@ -62,6 +62,8 @@ pub(super) fn run(plan: &Doctor) -> Result<ExitCode, Failure> {
         Some((path, bytes)) => {
             let exists = |name: &str| sysctl::here(name).is_ok() || known_directory(name);
             let lines = sysctl_file::parse(bytes);
+            // It is applied in one namespace: the one asked for, else our own.
+            facts.own_netns = plan.netns.first().copied().unwrap_or(facts.own_netns);
             sysctl_file::audit(&path.display().to_string(), &lines, &Scene::of(&facts, None), &exists)
         }
         None => engine::examine(&facts),
@@ -93,7 +95,9 @@ fn print(plan: &Doctor, facts: &Facts, findings: &[Finding]) -> Result<(), Failu
     let now = sock_diag::now();
     let mut out = io::BufWriter::new(io::stdout().lock());
     let written = if plan.json {
-        sink::records(findings, anchor(now), now, &mut out)
+        let last = plan.sysctl.is_none().then(|| engine::conclusion(findings));
+        let all: Vec<Finding> = findings.iter().cloned().chain(last).collect();
+        sink::records(&all, anchor(now), now, &mut out)
     } else if plan.sysctl.is_some() {
         sink::audit(findings, &mut out)
     } else {

@@ -19,6 +19,7 @@ mod ports;
 mod sample;
 mod states;
 mod sysctls;
+mod tales;
 mod time_wait;
 mod words;
 
@@ -111,7 +112,7 @@ impl Finding {
 /// Runs every check; the worst comes first, and of equals what the checks find first.
 #[must_use]
 pub fn examine(facts: &Facts) -> Vec<Finding> {
-    let checks: [fn(&Facts) -> Vec<Finding>; 9] = [
+    let checks: [fn(&Facts) -> Vec<Finding>; 10] = [
         states::check,
         leak::check,
         ports::check,
@@ -121,10 +122,29 @@ pub fn examine(facts: &Facts) -> Vec<Finding> {
         ends::check,
         keepalive::check,
         sysctls::check,
+        tales::check,
     ];
     let mut findings: Vec<Finding> = checks.into_iter().flat_map(|check| check(facts)).collect();
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
+}
+
+/// The last record: how bad it is, and what to do first.
+#[must_use]
+pub fn conclusion(findings: &[Finding]) -> Finding {
+    let worst = findings.iter().map(|finding| finding.severity).max().unwrap_or(Severity::Ok);
+    let first = first_things(findings);
+    let said = match first.len() {
+        0 => "nothing needs doing".to_owned(),
+        _ => format!("{} to do first", words::count(u64::try_from(first.len()).unwrap_or_default(), "thing")),
+    };
+    let things: Vec<Value> = first
+        .iter()
+        .map(|finding| {
+            serde_json::json!({"check": finding.check, "subject": finding.subject, "advice": finding.advice})
+        })
+        .collect();
+    Finding::new("conclusion", worst, "this host", "the findings above").with("first", things).saying(said)
 }
 
 /// The three things to do first: the advice of the worst findings, one of a check unless there is nothing else.
@@ -171,5 +191,7 @@ mod tests {
         let said: Vec<_> = first_things(&findings).iter().map(|f| f.advice.clone().unwrap()).collect();
         assert_eq!(said, ["a", "c", "b"]);
         assert!(first_things(&findings[3..]).is_empty());
+        let last = conclusion(&findings);
+        assert_eq!((last.severity, &last.observed["first"][1]["advice"]), (Severity::Critical, &"c".into()));
     }
 }

@@ -67,6 +67,10 @@ pub fn report(
         writeln!(out)?;
     }
     for finding in fine {
+        if finding.check == "folklore" {
+            paragraph("tale", &format!("{} {}", finding.subject, finding.explanation), out)?;
+            continue;
+        }
         let said = format!("{}: {}", finding.check, plain(&finding.explanation));
         paragraph("ok", &said, out)?;
     }

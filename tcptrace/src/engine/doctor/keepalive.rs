@@ -15,7 +15,8 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     let close_wait = split(facts, |sock| sock.state == TcpState::CloseWait && sock.inode.is_some());
     let half_closed = split(facts, |sock| sock.state == TcpState::FinWait2 && sock.inode.is_some());
     let total = [idle, close_wait, half_closed].iter().map(|(with, without)| with + without).sum::<u64>();
-    let number = |name: &str| facts.now.space(facts.own_netns).and_then(|space| space.number(name));
+    let space = facts.now.space(facts.own_netns).or_else(|| facts.now.spaces.first());
+    let number = |name: &str| space.and_then(|space| space.number(name));
     let [time, interval, probes] =
         ["time", "intvl", "probes"].map(|what| number(&format!("net.ipv4.tcp_keepalive_{what}")));
     let severity = if total == 0 { Severity::Ok } else { Severity::Info };

@@ -17,6 +17,8 @@ const SOURCE: &str =
 struct Share {
     sockets: u64,
     unread: u64,
+    /// Without an inode: in the queue of a listener.
+    waiting: u64,
     oldest_ns: u64,
     peers: BTreeMap<String, u64>,
 }
@@ -28,6 +30,7 @@ fn shares(picture: &Picture) -> (BTreeMap<u32, Share>, Share) {
         let add = |share: &mut Share| {
             share.sockets += 1;
             share.unread += u64::from(sock.receive_queue > 0);
+            share.waiting += u64::from(sock.inode.is_none());
             share.oldest_ns = share.oldest_ns.max(sock.age.at_least_ns);
             *share.peers.entry(sock.ends.remote.addr.to_string()).or_default() += 1;
         };
@@ -129,14 +132,22 @@ fn culprit(facts: &Facts, pid: u32, share: &Share, then: Option<u64>) -> Finding
 }
 
 fn unheld(share: &Share) -> Finding {
-    Finding::new("close_wait", Severity::Warning, "CLOSE_WAIT without a holder", SOURCE)
-        .with("sockets", share.sockets)
-        .with("oldest_ns", share.oldest_ns)
-        .saying(format!(
-            "{} in CLOSE_WAIT that no fd table shows: not yet accepted by their listener, or in a process that could not be read",
-            count(share.sockets, "connection")
-        ))
-        .advising("look at the backlog findings: a program that does not call accept() leaves such sockets")
+    let Share { sockets, waiting, oldest_ns, .. } = share;
+    let finding = Finding::new("close_wait", Severity::Warning, "CLOSE_WAIT without a holder", SOURCE)
+        .with("sockets", *sockets)
+        .with("not_accepted", *waiting)
+        .with("oldest_ns", *oldest_ns);
+    let other = sockets - waiting;
+    let finding = finding.saying(format!(
+        "{} in CLOSE_WAIT that no process holds: {waiting} not yet accepted by their listener, {other} in a process that could not be read \
+         or on the way from one process to another",
+        count(*sockets, "connection")
+    ));
+    finding.advising(if *waiting > 0 {
+        "see the backlog findings: the peers gave up while a program did not call accept(), which is what has to be mended"
+    } else {
+        "run as root in the host's pid namespace, so that every fd table can be read"
+    })
 }
 
 #[cfg(test)]
@@ -178,7 +189,10 @@ mod tests {
     #[test]
     fn a_socket_that_nobody_holds_is_not_blamed_on_a_process() {
         let found = check(&sample::host(vec![sample::sock(TcpState::CloseWait, 80, 5_000)])).remove(0);
-        assert_eq!(found.subject, "CLOSE_WAIT without a holder");
+        assert_eq!(
+            (found.subject.as_str(), &found.observed["not_accepted"]),
+            ("CLOSE_WAIT without a holder", &1.into())
+        );
     }
 
     #[test]

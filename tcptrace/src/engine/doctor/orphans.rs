@@ -84,14 +84,14 @@ fn limit(facts: &Facts) -> Option<Finding> {
         _ if aborted > 0 => Severity::Info,
         _ => Severity::Ok,
     };
-    let shown = limit.map_or("unknown".to_owned(), |limit| limit.to_string());
+    let shown = limit.map_or(String::new(), |limit| format!(" of at most {limit}"));
     let finding = Finding::new("orphans", severity, "orphaned sockets", SOURCE)
         .with("orphans", orphans)
         .with("tcp_max_orphans", limit)
         .with("aborted_on_memory", aborted)
         .with("aborted_while_watching", aborted_now)
         .saying(format!(
-            "{} of at most {shown} still finish what they had to send; {aborted} were reset for lack of room",
+            "{}{shown} still finish what they had to send; {aborted} were reset for lack of room",
             count(orphans, "closed socket")
         ));
     Some(if severity >= Severity::Warning {

@@ -21,6 +21,8 @@ const SOURCE: &str = "Linux net/ipv4/inet_hashtables.c:__inet_hash_connect, net/
 struct Pool {
     in_use: u64,
     time_wait: u64,
+    /// Orphans in FIN_WAIT_2: the peer does not close.
+    orphaned: u64,
     /// TIME_WAITs that a connect() may take over now.
     reusable: u64,
 }
@@ -41,6 +43,7 @@ fn pools(picture: &Picture) -> FxHashMap<Route, Pool> {
             Route { netns: sock.netns, source: sock.ends.local.addr, peer: sock.ends.remote.addr, port };
         let pool = pools.entry(route).or_default();
         pool.in_use += 1;
+        pool.orphaned += u64::from(sock.mini && sock.state == TcpState::FinWait2);
         if sock.state == TcpState::TimeWait {
             pool.time_wait += 1;
             pool.reusable += u64::from(reusable(sock, space));
@@ -220,6 +223,7 @@ impl Judged {
         .with("port", route.port)
         .with("in_use", pool.in_use)
         .with("time_wait", pool.time_wait)
+        .with("fin_wait_2_orphaned", pool.orphaned)
         .with("size", *size)
         .with("used_percent", self.used())
         .with(
@@ -233,8 +237,14 @@ impl Judged {
         .with("tw_reuse", reuse)
         .with("tw_reusable", pool.reusable)
         .saying(said);
-        let held = pool.in_use - pool.time_wait;
-        let advice = if pool.time_wait > held {
+        let held = pool.in_use - pool.time_wait - pool.orphaned;
+        let advice = if pool.orphaned > held.max(pool.time_wait) {
+            format!(
+                "{} of them are orphans in FIN_WAIT_2: find why {} does not close (CLOSE_WAIT there)",
+                pool.orphaned,
+                end(route.peer, route.port)
+            )
+        } else if pool.time_wait > held {
             let reuse = match reuse {
                 Some(1) => "",
                 _ => ", or set net.ipv4.tcp_tw_reuse=1 (outgoing connections only, needs timestamps)",

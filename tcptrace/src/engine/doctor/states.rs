@@ -128,7 +128,7 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     if facts.now.unreadable > 0 {
         finding.severity = Severity::Info;
         finding.explanation += &format!(
-            "; {} processes or namespaces could not be looked into, so owners or sockets are missing",
+            "; unreadable fd tables or namespaces: {} (owners or sockets may be missing)",
             facts.now.unreadable
         );
     }
