@@ -8,7 +8,7 @@ use crate::engine::doctor::facts::{COUNTERS, Picture, Process, Sock, Space};
 use crate::engine::doctor::folklore;
 use crate::model::snapshot::SocketSnapshot;
 use crate::source::fd_table::FdTable;
-use crate::source::netns::{Netns, in_netns};
+use crate::source::netns::{self, Netns, in_netns};
 use crate::source::netstat::Netstat;
 use crate::source::sock_diag::{ALL_STATES, now, set::DiagSet};
 use crate::source::{limits, port_range, sockstat, sysctl};
@@ -39,7 +39,13 @@ pub(super) fn picture(
             picture.sockets.push(Sock::from(&seen));
         });
         picture.unreadable += u64::from(dumped.is_err());
-        match in_netns(netns, || space(netns)) {
+        // To enter even one's own namespace needs rights; we are there.
+        let told = if netns::own().is_ok_and(|own| own == netns.inode) {
+            Ok(space(netns))
+        } else {
+            in_netns(netns, || space(netns))
+        };
+        match told {
             Ok(space) => picture.spaces.push(space),
             Err(_) => picture.unreadable += 1,
         }

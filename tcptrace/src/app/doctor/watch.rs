@@ -174,6 +174,8 @@ impl Tracer {
         for (place, count) in self.kernel.losses() {
             self.observe(&Event::Lost { at: Kernel::now(), count, place });
         }
+        // Who accepted, resets: without them some causes are missing.
+        self.traffic.lost += self.kernel.lost_hints();
     }
 
     fn drain(&mut self) -> usize {

@@ -1,14 +1,16 @@
 //! Listeners: what waits for accept(), what waits for its last ACK, and which of flood and slow accept it is.
 
+mod half_open;
+
 use std::net::IpAddr;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashSet;
 
 use super::facts::{Facts, Sock, Space};
 use super::words::{count, list};
 use super::{Finding, Severity};
-use crate::model::endpoints::Endpoint;
 use crate::model::state::TcpState;
+use half_open::{HalfOpen, assign};
 
 const QUEUE: &str =
     "Linux net/core/sock.h:sk_acceptq_is_full, net/ipv4/tcp_input.c:tcp_conn_request; listen(2)";
@@ -16,16 +18,6 @@ const OVERFLOWS: &str = "TcpExt.ListenOverflows";
 const DROPS: &str = "TcpExt.ListenDrops";
 const SENT: &str = "TcpExt.SyncookiesSent";
 const VALID: &str = "TcpExt.SyncookiesRecv";
-
-/// Half-open connections of a listener.
-#[derive(Debug, Default)]
-struct HalfOpen {
-    count: u64,
-    /// With at least one SYN-ACK retransmitted.
-    retried: u64,
-    peers: FxHashSet<IpAddr>,
-    oldest_ns: u64,
-}
 
 /// What a namespace counted.
 struct Counted {
@@ -103,31 +95,6 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
         );
     }
     findings
-}
-
-/// Half-open connections to each listener: the one bound to the address goes before the one bound to all.
-fn assign(facts: &Facts, listeners: &[&Sock]) -> Vec<HalfOpen> {
-    let mut by_end: FxHashMap<(u32, Endpoint), usize> = FxHashMap::default();
-    let mut by_port: FxHashMap<(u32, Option<u16>), usize> = FxHashMap::default();
-    for (at, listener) in listeners.iter().enumerate() {
-        let local = listener.ends.local;
-        by_end.entry((listener.netns, local)).or_insert(at);
-        if local.addr.is_unspecified() {
-            by_port.entry((listener.netns, local.port)).or_insert(at);
-        }
-    }
-    let mut all: Vec<HalfOpen> = listeners.iter().map(|_| HalfOpen::default()).collect();
-    for sock in facts.now.in_state(TcpState::NewSynRecv) {
-        let local = sock.ends.local;
-        let at = by_end.get(&(sock.netns, local)).or_else(|| by_port.get(&(sock.netns, local.port)));
-        if let Some(half_open) = at.and_then(|at| all.get_mut(*at)) {
-            half_open.count += 1;
-            half_open.retried += u64::from(sock.timer.is_some_and(|timer| timer.retransmits > 0));
-            half_open.peers.insert(sock.ends.remote.addr);
-            half_open.oldest_ns = half_open.oldest_ns.max(sock.age.at_least_ns);
-        }
-    }
-    all
 }
 
 /// What is wrong with a listener.

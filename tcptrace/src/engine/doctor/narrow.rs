@@ -9,7 +9,7 @@ use crate::model::endpoints::{Endpoint, Endpoints};
 use crate::model::state::TcpState;
 
 /// Leaves in `picture` what `pids` hold, what waits at their listeners, what is left of their connections, and the other
-/// ends of these on this host. Sockets without a holder are taken by their ports and peers.
+/// ends of these on this host; of the namespaces those that they are in. Sockets without a holder are taken by their ports and peers.
 pub fn narrow(picture: &mut Picture, pids: &BTreeSet<u32>) {
     let mut ports: FxHashSet<(u32, Option<u16>)> = FxHashSet::default();
     let mut services: FxHashSet<(u32, Endpoint)> = FxHashSet::default();
@@ -37,6 +37,8 @@ pub fn narrow(picture: &mut Picture, pids: &BTreeSet<u32>) {
         ours(sock.inode) || left || mirrors.contains(&sock.ends)
     });
     picture.holders = holders;
+    let spaces: FxHashSet<u32> = picture.sockets.iter().map(|sock| sock.netns).collect();
+    picture.spaces.retain(|space| spaces.contains(&space.netns));
 }
 
 #[cfg(test)]
@@ -50,7 +52,9 @@ mod tests {
         sample::hold(&mut facts, 5, "mine", 4, 9);
         facts.now.sockets.push(sample::sock(TcpState::NewSynRecv, 80, 1_000));
         facts.now.sockets.push(sample::sock(TcpState::TimeWait, 90, 1_001));
+        facts.now.spaces.push(super::super::facts::Space { netns: 99, ..Default::default() });
         narrow(&mut facts.now, &BTreeSet::from([5]));
+        assert_eq!(facts.now.spaces.len(), 1);
         let states: Vec<TcpState> = facts.now.sockets.iter().map(|sock| sock.state).collect();
         assert_eq!(states, [TcpState::Listen, TcpState::NewSynRecv]);
     }

@@ -1,14 +1,16 @@
 //! Local ports by destination: how many are left, and when connect() finds none.
 
+mod pool;
+
 use std::net::IpAddr;
 
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 
-use super::facts::{Facts, Picture, Sock, Space};
+use super::facts::Facts;
 use super::traffic::Route;
 use super::words::{percent, rate, seconds_until, span};
 use super::{Finding, Severity};
-use crate::model::state::TcpState;
+use pool::{Pool, capacity, pools};
 
 /// Pools that are told apart in findings.
 const MOST: usize = 10;
@@ -16,66 +18,6 @@ const MOST: usize = 10;
 const TIME_WAIT_S: u64 = 60;
 const SOURCE: &str = "Linux net/ipv4/inet_hashtables.c:__inet_hash_connect, net/ipv4/tcp_ipv4.c:tcp_twsk_unique; \
                       ip-sysctl.rst ip_local_port_range";
-
-#[derive(Clone, Copy, Debug, Default)]
-struct Pool {
-    in_use: u64,
-    time_wait: u64,
-    /// Orphans in FIN_WAIT_2: the peer does not close.
-    orphaned: u64,
-    /// TIME_WAITs that a connect() may take over now.
-    reusable: u64,
-}
-
-fn pools(picture: &Picture) -> FxHashMap<Route, Pool> {
-    let mut pools: FxHashMap<Route, Pool> = FxHashMap::default();
-    let services = listening(picture);
-    let spaces: FxHashMap<u32, &Space> = picture.spaces.iter().map(|space| (space.netns, space)).collect();
-    for sock in &picture.sockets {
-        let (Some(local), Some(port)) = (sock.ends.local.port, sock.ends.remote.port) else { continue };
-        let Some(space) = spaces.get(&sock.netns) else { continue };
-        let offered = space.ports.as_ref().is_some_and(|ports| ports.offers(local));
-        // Not ours: a connection that one of our listeners got.
-        if !offered || sock.state == TcpState::NewSynRecv || services.contains(&(sock.netns, local)) {
-            continue;
-        }
-        let route =
-            Route { netns: sock.netns, source: sock.ends.local.addr, peer: sock.ends.remote.addr, port };
-        let pool = pools.entry(route).or_default();
-        pool.in_use += 1;
-        pool.orphaned += u64::from(sock.mini && sock.state == TcpState::FinWait2);
-        if sock.state == TcpState::TimeWait {
-            pool.time_wait += 1;
-            pool.reusable += u64::from(reusable(sock, space));
-        }
-    }
-    pools
-}
-
-/// `tcp_twsk_unique`: needs `tcp_tw_reuse` (2: loopback only), timestamps, and an age above `tcp_tw_reuse_delay`.
-fn reusable(sock: &Sock, space: &Space) -> bool {
-    let allowed = match space.number("net.ipv4.tcp_tw_reuse") {
-        Some(1) => true,
-        Some(2) => sock.ends.remote.addr.is_loopback() || sock.ends.local.addr.is_loopback(),
-        _ => false,
-    };
-    let delay_ms =
-        space.number("net.ipv4.tcp_tw_reuse_delay").and_then(|ms| u64::try_from(ms).ok()).unwrap_or(1_000);
-    let stamped = space.number("net.ipv4.tcp_timestamps").is_none_or(|on| on != 0);
-    allowed && stamped && sock.age.at_least_ns / 1_000_000 >= delay_ms
-}
-
-fn listening(picture: &Picture) -> FxHashSet<(u32, u16)> {
-    picture.in_state(TcpState::Listen).filter_map(|sock| Some((sock.netns, sock.ends.local.port?))).collect()
-}
-
-/// Ports that connect() can take toward one destination: the range less what is reserved and what listeners have bound.
-fn capacity(picture: &Picture, netns: u32) -> u64 {
-    let Some(ports) = picture.space(netns).and_then(|space| space.ports.as_ref()) else { return 0 };
-    let bound =
-        listening(picture).iter().filter(|(space, port)| *space == netns && ports.offers(*port)).count();
-    ports.size().saturating_sub(u64::try_from(bound).unwrap_or_default())
-}
 
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     let now = pools(&facts.now);
@@ -266,9 +208,11 @@ fn end(addr: IpAddr, port: u16) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::facts::Sock;
     use super::super::sample;
     use super::super::traffic::Traffic;
     use super::*;
+    use crate::model::state::TcpState;
 
     fn pool(ports: std::ops::Range<u16>, state: TcpState) -> Vec<Sock> {
         ports.map(|port| sample::sock(state, port, 443)).collect()
