@@ -4,7 +4,7 @@ mod gather;
 mod watch;
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
@@ -85,10 +85,15 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     if metadata.is_dir() {
         return Err(refused(&"it is a directory; name one file"));
     }
-    if metadata.len() > LONGEST_FILE {
+    // A device or a pipe has no length, and may never end.
+    let mut bytes = Vec::new();
+    fs::File::open(path)
+        .and_then(|file| file.take(LONGEST_FILE + 1).read_to_end(&mut bytes))
+        .map_err(|error| refused(&error))?;
+    if bytes.len() as u64 > LONGEST_FILE {
         return Err(refused(&"it is larger than 1 MiB: that is no sysctl.conf"));
     }
-    fs::read(path).map_err(|error| refused(&error))
+    Ok(bytes)
 }
 
 fn print(plan: &Doctor, facts: &Facts, findings: &[Finding]) -> Result<(), Failure> {

@@ -13,7 +13,7 @@ use crate::model::state::TcpState;
 use half_open::{HalfOpen, assign};
 
 const QUEUE: &str =
-    "Linux net/core/sock.h:sk_acceptq_is_full, net/ipv4/tcp_input.c:tcp_conn_request; listen(2)";
+    "Linux include/net/sock.h:sk_acceptq_is_full, net/ipv4/tcp_input.c:tcp_conn_request; listen(2)";
 const OVERFLOWS: &str = "TcpExt.ListenOverflows";
 const DROPS: &str = "TcpExt.ListenDrops";
 const SENT: &str = "TcpExt.SyncookiesSent";

@@ -9,6 +9,8 @@ use crate::model::state::TcpState;
 
 /// A close in progress takes less.
 const SLOW_NS: u64 = 1_000_000_000;
+/// Processes told one by one.
+const MOST: usize = 20;
 const SOURCE: &str =
     "RFC 9293 §3.6 (CLOSE-WAIT); Linux net/ipv4/tcp_input.c:tcp_fin; getrlimit(2) RLIMIT_NOFILE";
 
@@ -48,13 +50,29 @@ fn shares(picture: &Picture) -> (BTreeMap<u32, Share>, Share) {
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     let (now, nobody) = shares(&facts.now);
     let before = facts.before.as_ref().map(|before| shares(before).0);
-    let mut findings: Vec<Finding> = now
+    let mut worst: Vec<(&u32, &Share)> = now.iter().collect();
+    worst.sort_by_key(|(_, share)| std::cmp::Reverse(share.sockets));
+    let mut findings: Vec<Finding> = worst
         .iter()
+        .take(MOST)
         .map(|(pid, share)| {
             let then = before.as_ref().map(|before| before.get(pid).map_or(0, |share| share.sockets));
-            culprit(facts, *pid, share, then)
+            culprit(facts, **pid, share, then)
         })
         .collect();
+    let others = worst.get(MOST..).unwrap_or_default();
+    if !others.is_empty() {
+        let sockets: u64 = others.iter().map(|(_, share)| share.sockets).sum();
+        let processes = u64::try_from(others.len()).unwrap_or_default();
+        findings.push(
+            Finding::new("close_wait", Severity::Info, "more processes", SOURCE)
+                .with("processes", processes)
+                .with("sockets", sockets)
+                .saying(format!(
+                    "{sockets} more CLOSE_WAITs in {processes} more processes; --pid looks at one"
+                )),
+        );
+    }
     if nobody.sockets > 0 && !facts.narrowed {
         findings.push(unheld(&nobody));
     }
@@ -192,6 +210,22 @@ mod tests {
         assert_eq!(
             (found.subject.as_str(), &found.observed["not_accepted"]),
             ("CLOSE_WAIT without a holder", &1.into())
+        );
+    }
+
+    #[test]
+    fn of_many_culprits_the_worst_are_named_and_the_rest_summed() {
+        let mut facts = sample::host(Vec::new());
+        for pid in 1..=25 {
+            let sockets = if pid == 13 { 9 } else { 2 };
+            facts.now.sockets.extend(vec![sample::sock(TcpState::CloseWait, 80, 5_000); sockets]);
+            sample::hold(&mut facts, pid, "p", 9, 99);
+        }
+        let found = check(&facts);
+        assert_eq!((found.len(), found[0].subject.as_str()), (21, "p (13)"));
+        assert_eq!(
+            (&found[20].observed["processes"], &found[20].observed["sockets"]),
+            (&5.into(), &10.into())
         );
     }
 

@@ -172,7 +172,7 @@ fn mix(rows: &[Row]) -> Option<Finding> {
     if unanswered >= 20 && share >= 20 {
         let not_time_wait = if time_wait > working {
             format!(
-                " It is not a TIME_WAIT problem: {time_wait} of those are {} closes a second, each kept 60 s.",
+                " It is not a TIME_WAIT problem: {time_wait} of them are {} closes a second, each kept 60 s.",
                 time_wait / TIME_WAIT_S
             )
         } else {
