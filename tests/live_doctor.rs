@@ -10,7 +10,7 @@
 mod space;
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 use std::num::NonZeroU32;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -273,6 +273,35 @@ fn a_process_that_is_told_to_leak_leaks() {
         next += Duration::from_millis(50);
         sleep(next.saturating_duration_since(Instant::now()));
     }
+}
+
+#[test]
+fn connections_never_accepted_are_the_listeners_and_half_closed_ones_are_their_holders() {
+    let Some(space) = Space::new("never") else { return };
+    let listener = space.inside(|| TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).unwrap());
+    let to = listener.local_addr().unwrap();
+    let half: Vec<TcpStream> = (0..3).map(|_| space.connect(to)).collect();
+    half.iter().for_each(|client| client.shutdown(Shutdown::Write).unwrap());
+    (0..2).for_each(|_| drop(space.connect(to)));
+    let me = std::process::id().to_string();
+    let records = space.examine(&["--instant", "--pid", &me]);
+    let unheld = find(&records, "close_wait");
+    assert_eq!(
+        (number(&unheld["observed"]["sockets"]), number(&unheld["observed"]["not_accepted"])),
+        (5, 5),
+        "{unheld:#}"
+    );
+    let half_closed = &find(&records, "fin_wait_2")["observed"];
+    assert_eq!((number(&half_closed["held"]), number(&half_closed["orphaned"])), (3, 2), "{half_closed:#}");
+    let last = records.last().unwrap();
+    assert_eq!(
+        (&last["check"], &last["observed"]["first"][0]["check"]),
+        (&"conclusion".into(), &"close_wait".into())
+    );
+    // Of a stranger there is nothing to see here.
+    let records = space.examine(&["--instant", "--pid", "1"]);
+    assert_eq!(find(&records, "close_wait")["severity"], "ok");
+    drop((half, listener));
 }
 
 #[test]

@@ -52,8 +52,7 @@ pub(super) fn run(plan: &Doctor) -> Result<ExitCode, Failure> {
         facts.traffic = traffic;
     }
     facts.now = gather::picture(&mut set, &plan.netns, &mut |_| {});
-    facts.narrowed = !plan.pids.is_empty();
-    if facts.narrowed {
+    if !plan.pids.is_empty() {
         for picture in facts.before.iter_mut().chain([&mut facts.now]) {
             engine::narrow(picture, &plan.pids);
         }

@@ -17,12 +17,7 @@ fn parse(text: &str) -> Option<Sockstat> {
         let at = words.iter().position(|word| *word == name)?;
         words.get(at + 1)?.parse().ok()
     };
-    Some(Sockstat {
-        in_use: figure("inuse")?,
-        orphans: figure("orphan")?,
-        time_wait: figure("tw")?,
-        allocated: figure("alloc")?,
-    })
+    Some(Sockstat { orphans: figure("orphan")?, time_wait: figure("tw")? })
 }
 
 #[cfg(test)]
@@ -32,7 +27,7 @@ mod tests {
     #[test]
     fn the_line_of_tcp_is_read_by_name() {
         let text = "sockets: used 18\nTCP: inuse 5 orphan 2 tw 7 alloc 9 mem 222\nUDP: inuse 0 mem 0\n";
-        assert_eq!(parse(text), Some(Sockstat { in_use: 5, orphans: 2, time_wait: 7, allocated: 9 }));
+        assert_eq!(parse(text), Some(Sockstat { orphans: 2, time_wait: 7 }));
         assert_eq!(parse("UDP: inuse 0\n"), None);
     }
 

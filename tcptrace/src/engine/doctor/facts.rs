@@ -23,8 +23,6 @@ pub struct Facts {
     pub traffic: Option<Traffic>,
     /// Our own network namespace.
     pub own_netns: u32,
-    /// What was looked at is narrowed to some processes: what has no owner may be missing.
-    pub narrowed: bool,
 }
 
 /// The host at a moment.
@@ -140,14 +138,10 @@ impl PortRange {
 /// The TCP line of `/proc/net/sockstat`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sockstat {
-    /// Sockets in use in this namespace.
-    pub in_use: u64,
     /// Orphans of the whole host.
     pub orphans: u64,
     /// Timewait sockets of this namespace.
     pub time_wait: u64,
-    /// Allocated TCP sockets of the whole host: closed ones that a process still holds included.
-    pub allocated: u64,
 }
 
 /// The counters that the checks ask for.

@@ -73,7 +73,7 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
                 )),
         );
     }
-    if nobody.sockets > 0 && !facts.narrowed {
+    if nobody.sockets > 0 {
         findings.push(unheld(&nobody));
     }
     if findings.is_empty() {
