@@ -117,8 +117,9 @@ fn of_listener(
     let (queue, limit) = (u64::from(listener.receive_queue), u64::from(listener.send_queue));
     // Full is one more than the limit (`sk_acceptq_is_full`).
     let full = queue > limit;
-    let nearly = limit > 0 && queue.saturating_mul(10) >= limit.saturating_mul(8);
-    let half_full = half_open.count >= limit.max(1);
+    // In a short queue a few connections are only passing.
+    let nearly = limit >= 5 && queue.saturating_mul(10) >= limit.saturating_mul(8);
+    let half_full = half_open.count >= half_open.limit.max(4);
     let sent = Counted::recent(counted.sent_now, counted.sent);
     let valid = Counted::recent(counted.valid_now, counted.valid);
     // Cookies that come back are honest peers.
@@ -127,7 +128,7 @@ fn of_listener(
         Trouble::SlowAccept
     } else if half_full && sent > 0 && honest {
         Trouble::Burst
-    } else if (half_full && half_open.count >= 4)
+    } else if (half_full && (sent > 0 || half_open.retried * 2 >= half_open.count))
         || (half_open.retried >= 20 && half_open.retried * 2 >= half_open.count)
     {
         Trouble::Flood
@@ -166,8 +167,9 @@ fn of_listener(
             if half_full { Severity::Critical } else { Severity::Warning },
             "syn_flood",
             format!(
-                "{half} against a limit of {limit}, while only {queue} wait for accept(): SYNs that nobody completes; {sent} cookies \
-                 sent, {valid} came back valid. A flood, or the way back to these peers is broken"
+                "{half} against a limit of {}, while only {queue} wait for accept(): SYNs that nobody completes; {sent} cookies \
+                 sent, {valid} came back valid. A flood, or the way back to these peers is broken",
+                half_open.limit
             ),
             "keep tcp_syncookies=1, and filter the sources upstream; check that SYN-ACKs leave this host; \
              tcp_max_syn_backlog changes nothing while syncookies are on"
@@ -284,6 +286,13 @@ mod tests {
                 (&9.into(), &9.into())
             );
         }
+    }
+
+    #[test]
+    fn listeners_on_one_address_share_the_half_open_ones() {
+        let mut sockets = vec![listener(0, 8), listener(0, 8)];
+        sockets.extend((0..9).map(half_open));
+        assert_eq!(check(&sample::host(sockets))[0].severity, Severity::Ok);
     }
 
     #[test]

@@ -11,6 +11,8 @@ use crate::model::state::TcpState;
 /// Half-open connections of a listener.
 #[derive(Debug, Default)]
 pub(super) struct HalfOpen {
+    /// How many there can be: SO_REUSEPORT listeners on one address share them.
+    pub(super) limit: u64,
     /// How many.
     pub(super) count: u64,
     /// With at least one SYN-ACK retransmitted.
@@ -25,14 +27,17 @@ pub(super) struct HalfOpen {
 pub(super) fn assign(facts: &Facts, listeners: &[&Sock]) -> Vec<HalfOpen> {
     let mut by_end: FxHashMap<(u32, Endpoint), usize> = FxHashMap::default();
     let mut by_port: FxHashMap<(u32, Option<u16>), usize> = FxHashMap::default();
+    let mut all: Vec<HalfOpen> = listeners.iter().map(|_| HalfOpen::default()).collect();
     for (at, listener) in listeners.iter().enumerate() {
         let local = listener.ends.local;
-        by_end.entry((listener.netns, local)).or_insert(at);
+        let first = *by_end.entry((listener.netns, local)).or_insert(at);
+        if let Some(group) = all.get_mut(first) {
+            group.limit += u64::from(listener.send_queue);
+        }
         if local.addr.is_unspecified() {
             by_port.entry((listener.netns, local.port)).or_insert(at);
         }
     }
-    let mut all: Vec<HalfOpen> = listeners.iter().map(|_| HalfOpen::default()).collect();
     for sock in facts.now.in_state(TcpState::NewSynRecv) {
         let local = sock.ends.local;
         let at = by_end.get(&(sock.netns, local)).or_else(|| by_port.get(&(sock.netns, local.port)));
