@@ -12,6 +12,7 @@ mod ring;
 mod sock;
 mod state_change;
 mod task;
+mod timer;
 
 /// Helpers such as `bpf_get_socket_cookie` are for GPL-compatible programs only.
 #[unsafe(link_section = "license")]

@@ -78,6 +78,8 @@ pub struct Offsets {
     pub tw_timer: u16,
     pub tw_substate: u16,
     pub timer_function: u16,
+    pub timer_expires: u16,
+    pub pad: u16,
     /// Bit of `syn_fastopen_child` in its byte, as a mask.
     pub fastopen_child_mask: u16,
     /// Size of `icsk_retransmits` and friends is 1; size of `is_mptcp`'s byte mask (1 for a bool).
@@ -187,6 +189,27 @@ pub struct Memory {
     pub flags: u8,
     pub pad: u8,
     pub owner_comm: [u8; 16],
+    /// Id of the creator's cgroup.
+    pub cgroup: u64,
+    /// Inode of the network namespace; 0 = not looked up yet.
+    pub netns: u32,
+    pub pad2: u32,
+}
+
+impl Memory {
+    /// Nothing is remembered.
+    pub const NONE: Self = Self {
+        since_ns: 0,
+        owner_pid: 0,
+        owner_how: 0,
+        state: 0,
+        flags: 0,
+        pad: 0,
+        owner_comm: [0; 16],
+        cgroup: 0,
+        netns: 0,
+        pad2: 0,
+    };
 }
 
 /// Bits of [`Memory::flags`].
@@ -429,6 +452,8 @@ plain!(Offsets {
     tw_timer,
     tw_substate,
     timer_function,
+    timer_expires,
+    pad,
     fastopen_child_mask,
     is_mptcp_mask,
     sk_shutdown_shift
@@ -545,9 +570,9 @@ impl Record {
     }
 }
 
-const _: () = assert!(size_of::<Offsets>() == 56 * 2);
+const _: () = assert!(size_of::<Offsets>() == 58 * 2);
 const _: () = assert!(size_of::<Layout>() == 32);
-const _: () = assert!(size_of::<Memory>() == 32);
+const _: () = assert!(size_of::<Memory>() == 48);
 const _: () = assert!(size_of::<AcceptedBy>() == 32);
 const _: () = assert!(size_of::<StateChange>() == 192);
 const _: () = assert!(size_of::<Accepted>() == 48);

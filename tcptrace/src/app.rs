@@ -1,10 +1,12 @@
 //! Floor 4: parse, plan, run. `main` prints what it returns.
 
+mod desk;
 mod doctor;
 mod dumps;
 mod names;
 mod output;
 mod preflight;
+mod replay;
 mod spool;
 mod trace;
 
@@ -15,6 +17,7 @@ use crate::cli::{self, Parsed};
 use crate::failure::{ExitCode, Failure};
 use crate::plan::Plan;
 use crate::sink::json;
+use crate::sink::record::{self, Repaired};
 use crate::source::host::ThisHost;
 
 /// Does what the command line says.
@@ -27,7 +30,12 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Failur
         Parsed::Help(text) => return print(|out| write!(out, "{}", text.ansi()), true),
     };
     match Plan::new(&args, &ThisHost)? {
-        Plan::Trace(plan) => trace::run(&plan),
+        Plan::Trace(plan) => match &plan.from {
+            Some(recording) => replay::run(&plan, recording),
+            None => trace::run(&plan, None),
+        },
+        Plan::Record(plan) => trace::run(&plan.trace, Some(&plan)),
+        Plan::Repair(path) => repaired(&record::repair(&path)?),
         Plan::Doctor(plan) => doctor::run(&plan),
         Plan::Schema => print(|out| writeln!(out, "{:#}", json::schema()), false),
         Plan::Preflight { json } => preflight::preflight(json, &mut io::stdout().lock()),
@@ -36,6 +44,27 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Failur
             Ok(ExitCode::Ok)
         }
     }
+}
+
+/// Says what was repaired.
+fn repaired(repaired: &Repaired) -> Result<ExitCode, Failure> {
+    let Repaired { path, was_whole, cut, saved, footer } = repaired;
+    let path = path.display();
+    print(
+        |out| {
+            if *was_whole {
+                writeln!(out, "{path} is whole: {} events, {} lost", footer.events, footer.lost)?;
+            } else {
+                writeln!(
+                    out,
+                    "{path}: {cut} bytes cut off, {} events kept, {} lost",
+                    footer.events, footer.lost
+                )?;
+            }
+            saved.as_ref().map_or(Ok(()), |saved| writeln!(out, "what was cut off is in {}", saved.display()))
+        },
+        false,
+    )
 }
 
 /// Prints to stdout; a closed pipe is success.

@@ -6,6 +6,7 @@ mod help;
 mod lives;
 mod output;
 mod parse;
+mod record;
 mod tracing;
 
 use clap::{ArgAction, Parser, Subcommand};
@@ -15,6 +16,7 @@ pub use filter::FilterArgs;
 pub use lives::LivesArgs;
 pub use output::{ColorWord, FormatWord, OutputArgs, TimeWord};
 pub use parse::{Parsed, parse};
+pub use record::{RecordArgs, RepairArgs};
 pub use tracing::{AttachWord, TracingArgs};
 
 /// Stream TCP state transitions of this host as they happen.
@@ -63,6 +65,15 @@ pub enum Command {
     /// reasons and sources. Ends with 3 when something needs doing.
     #[command(after_long_help = help::doctor())]
     Doctor(DoctorArgs),
+    /// Write all that happens into FILE, for any view later: --from FILE
+    ///
+    /// A recording holds the kernel's events, dumps and losses as JSON lines in zstd, at most a second of them is lost in a crash.
+    /// Read it with `tcptrace --from FILE`, `tcptrace lives --from FILE`, or with DuckDB, ClickHouse, zstdcat and jq as it is.
+    #[command(after_long_help = help::record())]
+    Record(RecordArgs),
+    /// Cut a recording that broke off back to its last whole second, and close it
+    #[command(help_template = help::WITH_FILE, override_usage = "tcptrace repair FILE")]
+    Repair(RepairArgs),
     /// Print the JSON Schema (2020-12) of every record that `-o json` prints
     #[command(help_template = help::BARE, override_usage = "tcptrace schema")]
     Schema,

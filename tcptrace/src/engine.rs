@@ -12,6 +12,7 @@ use crate::model::event::{Event, LossPlace};
 use crate::model::evidence::Span;
 use crate::model::life::{ConnectionId, FirstSeen, Lifecycle, OpenedBy, Subject};
 use crate::model::owner::Task;
+use crate::model::snapshot::SocketSnapshot;
 use crate::model::socket::{Protocol, SocketId, SocketRef};
 use crate::model::time::Mono;
 
@@ -31,6 +32,7 @@ mod dump;
 mod ending;
 mod ends;
 mod graves;
+mod index;
 mod life;
 mod loss;
 mod mini;
@@ -38,6 +40,7 @@ mod neighbour;
 mod owner;
 mod peer;
 mod report;
+mod rtt;
 mod stays;
 mod table;
 mod timewait;
@@ -46,6 +49,7 @@ use agenda::Agenda;
 pub use dump::ALL_STATES;
 use graves::Graves;
 use loss::Loss;
+use rtt::Rtts;
 use table::{Slot, Table};
 use update::Update;
 
@@ -127,6 +131,7 @@ pub struct Engine {
     agenda: Agenda,
     graves: Graves,
     loss: Loss,
+    rtts: Rtts,
     netns: FxHashMap<u32, Netns>,
     /// Passive lives just born, for kernels that change their cookie after it: `(address, slot, id)`.
     newborn: VecDeque<(u64, Slot, u64)>,
@@ -164,6 +169,7 @@ impl Engine {
             agenda: Agenda::default(),
             graves: Graves::default(),
             loss: Loss::default(),
+            rtts: Rtts::default(),
             netns: FxHashMap::default(),
             newborn: VecDeque::new(),
             accepted: VecDeque::new(),
@@ -214,7 +220,7 @@ impl Engine {
             }
             Event::TimeWaitOverflow { netns, .. } => self.overflowed(*netns),
             Event::FinTimeout { netns, seconds } => {
-                self.netns.entry(*netns).or_default().fin_timeout_s = Some(*seconds);
+                self.fin_timeout(*netns, *seconds);
             }
             // Which processes count is the filter's business.
             Event::Forked { .. } => {}
@@ -243,7 +249,7 @@ impl Engine {
             }
             let life = self.table.life(slot);
             if unfinished && !life.reported && !life.hidden {
-                life.report(&mut self.scratch, now);
+                life.report(&mut self.scratch, now, &self.rtts);
                 out(Update::Unfinished(&self.scratch));
             }
         }
@@ -276,6 +282,12 @@ impl Engine {
     pub fn subject(&self, socket: &SocketRef) -> Option<Subject> {
         let life = self.table.life(self.table.find(socket)?);
         (!life.hidden).then(|| life.subject())
+    }
+
+    /// Whether a socket of a dump is one that is known already.
+    #[must_use]
+    pub fn knows(&self, snapshot: &SocketSnapshot) -> bool {
+        self.shown(snapshot).is_some()
     }
 
     /// Connections known in this run, our own not counted.

@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | 4 | [`app`], [`cli`], [`plan`] | parse, plan, run the loop |
 //! | 3 | [`source`], [`sink`], `view` | where events come from, where results go |
-//! | 2 | [`engine`], `recording` | what the events mean |
+//! | 2 | [`engine`], [`recording`] | what the events mean, how they are kept |
 //! | 1 | [`model`] | the words |
 //! | 0 | `tcptrace_ebpf` | the kernel half, its wire format |
 
@@ -16,5 +16,6 @@ pub mod engine;
 pub mod failure;
 pub mod model;
 pub mod plan;
+pub mod recording;
 pub mod sink;
 pub mod source;

@@ -5,13 +5,16 @@
 mod address;
 mod conflict;
 mod doctor;
+mod elsewhere;
 mod lives;
 mod output;
 mod place;
 mod port;
 mod process;
 mod quantity;
+mod record;
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::{Args, AttachWord, Command, FilterArgs};
@@ -26,6 +29,7 @@ pub use doctor::Doctor;
 pub use lives::Lives;
 pub use output::{Color, Format, Output};
 pub use quantity::RING_BYTES;
+pub use record::Record;
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,6 +38,10 @@ pub enum Plan {
     Trace(Box<Trace>),
     /// Examine the host.
     Doctor(Box<Doctor>),
+    /// Trace and record.
+    Record(Box<Record>),
+    /// Cut back a recording that broke off.
+    Repair(PathBuf),
     /// Print the JSON Schema.
     Schema,
     /// Say what this host allows.
@@ -53,6 +61,10 @@ pub enum Plan {
 pub struct Trace {
     /// Which connections and transitions.
     pub filter: Filter,
+    /// Read this recording instead of tracing.
+    pub from: Option<PathBuf>,
+    /// Read it as slowly as it happened. Durations and counts are those of the recording in either case.
+    pub pace: bool,
     /// How to attach.
     pub attach: Attach,
     /// Print the kernel's events instead of true transitions.
@@ -115,7 +127,11 @@ impl Plan {
             return Ok(Self::Version { verbose: tracing.verbose > 0 });
         }
         let lives = match command {
-            None => None,
+            None | Some(Command::Record(_)) => None,
+            Some(Command::Repair(repair)) => {
+                conflict::refuse_flags(args, "repair")?;
+                return Ok(Self::Repair(repair.file.clone()));
+            }
             Some(Command::Lives(lives)) => Some(lives),
             Some(Command::Doctor(flags)) => {
                 return Doctor::new(args, flags, host).map(|doctor| Self::Doctor(Box::new(doctor)));
@@ -131,8 +147,12 @@ impl Plan {
         conflict::check(args)?;
         let mut notes = Vec::new();
         let kind = lives.map_or(Ok(Kind::Stream), |args| Lives::new(args).map(Kind::Lives))?;
+        let elsewhere = elsewhere::Elsewhere(host);
+        let recorded: &dyn Host = if tracing.from.is_some() { &elsewhere } else { host };
         let trace = Trace {
-            filter: filter_of(filter, host, &mut notes)?,
+            filter: filter_of(filter, recorded, &mut notes)?,
+            from: tracing.from.clone(),
+            pace: tracing.pace,
             attach: match tracing.attach {
                 None | Some(AttachWord::Auto) => Attach::Auto,
                 Some(AttachWord::Btf) => Attach::Btf,
@@ -157,6 +177,9 @@ impl Plan {
             notes,
         };
         conflict::check_trace(&trace)?;
+        if let Some(Command::Record(record)) = command {
+            return Record::new(record, filter, trace, host).map(|record| Self::Record(Box::new(record)));
+        }
         Ok(Self::Trace(Box::new(trace)))
     }
 }

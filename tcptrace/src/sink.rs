@@ -9,6 +9,7 @@ pub mod escape;
 pub mod json;
 pub mod lives;
 pub mod notice;
+pub mod record;
 mod row;
 #[cfg(test)]
 mod sample;

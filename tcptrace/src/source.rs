@@ -12,6 +12,7 @@ pub mod port_range;
 pub mod preflight;
 pub mod process_tree;
 pub mod processes;
+pub mod replay;
 pub mod sock_diag;
 pub mod sockstat;
 pub mod sysctl;

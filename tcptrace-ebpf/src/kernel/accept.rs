@@ -6,11 +6,12 @@ use aya_ebpf::helpers::generated::bpf_get_current_task;
 use aya_ebpf::helpers::{bpf_ktime_get_ns, bpf_probe_read_kernel};
 use aya_ebpf::macros::tracepoint;
 use aya_ebpf::programs::TracePointContext;
-use tcptrace_ebpf::wire::{ABSENT, Accepted, AcceptedBy, kind, lost};
+use tcptrace_ebpf::wire::{Accepted, AcceptedBy, kind, lost};
 
 use super::config::{config, constant, layout, offsets};
 use super::memory;
 use super::ring;
+use super::sock::{follow, read_kernel};
 use super::task;
 
 /// Fields: `ret`, the new fd or a negative errno.
@@ -50,26 +51,16 @@ pub fn accepted(ctx: TracePointContext) -> u32 {
 #[inline(always)]
 fn socket_of(fd: u64) -> Option<(u64, u64)> {
     // SAFETY: no arguments.
-    let task = unsafe { bpf_get_current_task() };
-    let files: u64 = follow(task, constant!(offsets(), task_files))?;
-    let table: u64 = follow(files, constant!(offsets(), files_fdt))?;
-    let array: u64 = follow(table, constant!(offsets(), fdtable_fd))?;
-    let file: u64 = follow(array + fd * 8, 0)?;
-    let socket: u64 = follow(file, constant!(offsets(), file_private_data))?;
-    let sk: u64 = follow(socket, constant!(offsets(), socket_sk))?;
-    let protocol: u16 = follow(sk, constant!(offsets(), sk_protocol))?;
+    let task = unsafe { bpf_get_current_task() } as *const u8;
+    let files = follow(task, constant!(offsets(), task_files))?;
+    let table = follow(files, constant!(offsets(), files_fdt))?;
+    let array = follow(table, constant!(offsets(), fdtable_fd))?;
+    let file = follow(array.wrapping_add(fd as usize * size_of::<u64>()), 0)?;
+    let socket = follow(file, constant!(offsets(), file_private_data))?;
+    let sk = follow(socket, constant!(offsets(), socket_sk))?;
+    let protocol: u16 = read_kernel(sk, constant!(offsets(), sk_protocol))?;
     if protocol != 6 && protocol != 262 {
         return None;
     }
-    Some((sk, follow(sk, constant!(offsets(), skc_cookie))?))
-}
-
-/// The `T` at `base + offset`; `None` when it cannot be read.
-#[inline(always)]
-fn follow<T>(base: u64, offset: u16) -> Option<T> {
-    if offset == ABSENT || base == 0 {
-        return None;
-    }
-    // SAFETY: a bad address makes the helper fail, nothing else.
-    unsafe { bpf_probe_read_kernel::<T>((base + offset as u64) as *const T) }.ok()
+    Some((sk as u64, read_kernel(sk, constant!(offsets(), skc_cookie))?))
 }

@@ -73,6 +73,21 @@ pub(super) fn of(sock: Sock, create: bool) -> *mut Memory {
     found.cast()
 }
 
+/// Where a socket belongs, which never changes: looked up once, kept in its memory, and handed down to a listener's children.
+#[inline(always)]
+pub(super) fn belongings(memory: Option<&mut Memory>, sock: Sock) -> (u32, u64) {
+    match memory {
+        Some(memory) => {
+            if memory.netns == 0 {
+                memory.netns = sock.netns();
+                memory.cgroup = sock.cgroup();
+            }
+            (memory.netns, memory.cgroup)
+        }
+        None => (sock.netns(), sock.cgroup()),
+    }
+}
+
 /// The same on the classic path.
 #[inline(always)]
 pub(super) fn by_address(address: u64, create: bool) -> *mut Memory {
@@ -82,9 +97,7 @@ pub(super) fn by_address(address: u64, create: bool) -> *mut Memory {
     if !create {
         return null_mut();
     }
-    let fresh =
-        Memory { since_ns: 0, owner_pid: 0, owner_how: 0, state: 0, flags: 0, pad: 0, owner_comm: [0; 16] };
-    if MEMORY_BY_ADDRESS.insert(&address, &fresh, 0).is_err() {
+    if MEMORY_BY_ADDRESS.insert(&address, &Memory::NONE, 0).is_err() {
         ring::count_lost(lost::MEMORY);
     }
     MEMORY_BY_ADDRESS.get_ptr_mut(&address).unwrap_or(null_mut())

@@ -1,5 +1,6 @@
 //! Reading a `struct sock` through pointers that the verifier knows, at offsets from the running kernel's BTF.
 
+use aya_ebpf::helpers::bpf_probe_read_kernel;
 use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_skc_to_tcp_sock};
 use tcptrace_ebpf::wire::{ABSENT, Prefix};
 
@@ -21,6 +22,23 @@ pub(super) struct TcpSock(*mut u8);
 pub(super) fn load<T: Copy>(base: *const u8, offset: u16) -> Option<T> {
     // SAFETY: the verifier checks the access against the kernel's BTF.
     (offset != ABSENT).then(|| unsafe { core::ptr::read_volatile(base.add(offset as usize).cast()) })
+}
+
+/// Reads a `T` at `base + offset` by helper; `None` where the kernel has no such field or it cannot be read.
+#[inline(always)]
+pub(super) fn read_kernel<T>(base: *const u8, offset: u16) -> Option<T> {
+    if offset == ABSENT {
+        return None;
+    }
+    // SAFETY: a bad address makes the helper fail, nothing else.
+    unsafe { bpf_probe_read_kernel::<T>(base.wrapping_add(offset as usize).cast()) }.ok()
+}
+
+/// The pointer at `base + offset`, unless it is null. By helper: each direct load of a pointer makes the verifier of recent kernels
+/// search all of the kernel's types by name (`btf_find_by_name_kind`), milliseconds a load.
+#[inline(always)]
+pub(super) fn follow(base: *const u8, offset: u16) -> Option<*const u8> {
+    read_kernel::<*const u8>(base, offset).filter(|pointer| !pointer.is_null())
 }
 
 /// Loads the member `$field` of `Offsets` at `$base`; 0 where absent.
@@ -89,10 +107,12 @@ impl Sock {
         u16::from_be(member!(self.0, skc_dport: u16))
     }
 
+    /// Inode of its network namespace: `sk_net->ns.inum`.
     #[inline(always)]
     pub(super) fn netns(self) -> u32 {
-        let net: u64 = member!(self.0, skc_net: u64);
-        member!(net as *const u8, net_inum: u32)
+        follow(self.0, constant!(offsets(), skc_net))
+            .and_then(|net| read_kernel(net, constant!(offsets(), net_inum)))
+            .unwrap_or(0)
     }
 
     #[inline(always)]
@@ -103,12 +123,16 @@ impl Sock {
     /// Id of the cgroup of the socket's creator: `sk_cgrp_data.cgroup->kn->id`.
     #[inline(always)]
     pub(super) fn cgroup(self) -> u64 {
-        let cgroup: u64 = member!(self.0, sk_cgroup: u64);
-        if cgroup == 0 {
-            return 0;
-        }
-        let node: u64 = member!(cgroup as *const u8, cgroup_kn: u64);
-        if node == 0 { 0 } else { member!(node as *const u8, kernfs_id: u64) }
+        follow(self.0, constant!(offsets(), sk_cgroup))
+            .and_then(|cgroup| follow(cgroup, constant!(offsets(), cgroup_kn)))
+            .and_then(|node| read_kernel(node, constant!(offsets(), kernfs_id)))
+            .unwrap_or(0)
+    }
+
+    /// A process has an fd of it: sk_socket is set.
+    #[inline(always)]
+    pub(super) fn is_attached(self) -> bool {
+        follow(self.0, constant!(offsets(), sk_socket)).is_some()
     }
 
     #[inline(always)]

@@ -62,6 +62,7 @@ pub fn state_change_btf(ctx: BtfTracePointContext) -> i32 {
         own(remembered, sock, from, to, if killed { 0 } else { actor });
     }
 
+    let (netns, cgroup) = memories::belongings(remembered.as_deref_mut(), sock);
     let (local, remote) = sock.addresses();
     let facts = Facts {
         local,
@@ -69,7 +70,7 @@ pub fn state_change_btf(ctx: BtfTracePointContext) -> i32 {
         lport: sock.local_port(tcp, to == CLOSE),
         rport: sock.remote_port(),
         uid: Some(sock.uid()),
-        netns: Some(sock.netns()),
+        netns: Some(netns),
     };
     let ours = is_ours(actor, remembered.as_deref());
     if ours || filter::passes(&facts, remembered.as_deref()) {
@@ -78,12 +79,12 @@ pub fn state_change_btf(ctx: BtfTracePointContext) -> i32 {
             Some(remembered) if remembered.owner_pid == actor => remembered.owner_comm,
             _ => task::current_comm(),
         };
-        let sent = Change { now, sock, tcp, from, to, protocol, error, locked, actor, facts: &facts };
+        let sent = Change { now, sock, tcp, from, to, protocol, error, locked, actor, cgroup, facts: &facts };
         ring::send(now, lost::RING, |room| sent.write(room, remembered.as_deref(), &actor_comm));
     }
     if let Some(remembered) = remembered {
         remember(remembered, from, to, now);
-        if to == CLOSE && sock.flags() & SOCK_DEAD == 0 && member!(sock.pointer(), sk_socket: u64) != 0 {
+        if to == CLOSE && sock.flags() & SOCK_DEAD == 0 && sock.is_attached() {
             remembered.flags |= memory::FD_OPEN;
         }
     }
@@ -153,6 +154,7 @@ struct Change<'a> {
     error: u16,
     locked: bool,
     actor: u32,
+    cgroup: u64,
     facts: &'a Facts,
 }
 
@@ -161,7 +163,7 @@ impl Change<'_> {
     fn write(&self, room: *mut StateChange, remembered: Option<&Memory>, actor_comm: &[u8; 16]) {
         let sock = self.sock.pointer();
         let sk_flags = self.sock.flags();
-        let attached = member!(sock, sk_socket: u64) != 0;
+        let attached = self.sock.is_attached();
         let mut flags = flag::FACTS;
         for (set, bit) in [
             (sk_flags & SOCK_DEAD != 0, flag::DEAD),
@@ -176,15 +178,7 @@ impl Change<'_> {
                 flags |= bit;
             }
         }
-        let known = Memory {
-            since_ns: 0,
-            owner_pid: 0,
-            owner_how: 0,
-            state: 0,
-            flags: 0,
-            pad: 0,
-            owner_comm: [0; 16],
-        };
+        let known = Memory::NONE;
         let remembered = remembered.unwrap_or(&known);
         if remembered.flags & memory::WATCHED != 0 {
             flags |= flag::WATCHED;
@@ -205,7 +199,7 @@ impl Change<'_> {
             r.sk = sock as u64;
             r.cookie = self.sock.cookie();
             r.since_ns = if remembered.state == self.from { remembered.since_ns } else { 0 };
-            r.cgroup = self.sock.cgroup();
+            r.cgroup = self.cgroup;
             r.inode = if attached { member!(sock, sk_ino: u64) } else { 0 };
             put(&raw mut r.laddr, self.facts.local);
             put(&raw mut r.raddr, self.facts.remote);
@@ -305,15 +299,7 @@ pub fn state_change_classic(ctx: TracePointContext) -> u32 {
     if let Some(remembered) = remembered.as_deref_mut() {
         // A new life, whatever lived at this address before.
         if from == CLOSE || (from, to) == (LISTEN, SYN_RECV) {
-            *remembered = Memory {
-                since_ns: 0,
-                owner_pid: 0,
-                owner_how: 0,
-                state: 0,
-                flags: 0,
-                pad: 0,
-                owner_comm: [0; 16],
-            };
+            *remembered = Memory::NONE;
         }
         let by = match to {
             SYN_SENT => how::CONNECT,
@@ -350,15 +336,7 @@ pub fn state_change_classic(ctx: TracePointContext) -> u32 {
     let facts = Facts { local, remote, lport, rport, uid: None, netns: None };
     let ours = is_ours(actor, remembered.as_deref());
     if ours || filter::passes(&facts, remembered.as_deref()) {
-        let known = Memory {
-            since_ns: 0,
-            owner_pid: 0,
-            owner_how: 0,
-            state: 0,
-            flags: 0,
-            pad: 0,
-            owner_comm: [0; 16],
-        };
+        let known = Memory::NONE;
         let remembered = remembered.as_deref().unwrap_or(&known);
         ring::send(now, lost::RING, |room: *mut StateChange| {
             // SAFETY: a reserved record of this type; every field is written.

@@ -30,6 +30,13 @@ pub(super) struct Request {
     pub(super) states: u32,
 }
 
+impl Request {
+    /// All sockets of all namespaces.
+    pub(super) fn everything() -> Self {
+        Self { netns: Vec::new(), states: ALL_STATES }
+    }
+}
+
 /// What comes back.
 #[derive(Debug)]
 pub(super) enum Answer {
@@ -113,7 +120,7 @@ impl Dumps {
             Worker { tell, owners, cookies, overflows: FxHashMap::default() }.work(&todo);
         })?;
         let mut dumps = Self { requests, answers, busy: false };
-        dumps.ask(Request { netns: Vec::new(), states: ALL_STATES });
+        dumps.ask(Request::everything());
         Ok(dumps)
     }
 
@@ -209,7 +216,8 @@ impl Worker {
                     let _ = tell.blocking_send(Answer::Events(std::mem::take(&mut events)));
                 }
             });
-            if dumped.is_ok() {
+            // An interrupted dump proves nothing by what it does not show.
+            if dumped.is_ok_and(|stats| stats.complete) {
                 events.push(Event::SnapshotDone {
                     began,
                     at: Kernel::now(),
@@ -224,8 +232,9 @@ impl Worker {
 
     /// TIME_WAITs that were never made since the last look.
     fn overflow(&mut self, netns: &Netns) -> Option<Event> {
-        let now = Netstat::read(netns).ok()?.counter("TCPTimeWaitOverflow")?;
-        let before = self.overflows.insert(netns.inode, now)?;
+        let now = Netstat::read(netns).ok()?.counter("TcpExt.TCPTimeWaitOverflow")?;
+        // At the first look it may have moved while we traced already: the engine doubts only what no dump shows.
+        let before = self.overflows.insert(netns.inode, now).unwrap_or(0);
         (now > before).then(|| Event::TimeWaitOverflow {
             at: Kernel::now(),
             netns: netns.inode,

@@ -6,29 +6,33 @@ use std::os::fd::AsFd as _;
 
 use super::names::CgroupNames;
 use super::spool::{Inlet, Spool};
+use crate::engine::update::Update;
 use crate::failure::{ExitCode, Failure};
+use crate::model::summary::Summary;
 use crate::model::time::ClockAnchor;
 use crate::plan::{Color, Format, Kind, Output, Trace};
-use crate::sink::Sink;
 use crate::sink::column::Column;
 use crate::sink::csv::CsvSink;
 use crate::sink::json::{JsonSink, Stream};
 use crate::sink::lives::LivesSink;
 use crate::sink::text::{TextSink, TextStyle};
 use crate::sink::time::TimeStyle;
+use crate::sink::{Sink, notice};
 
 /// Width of a line when nobody says: what most terminals show.
 const WIDTH: usize = 120;
 
-/// Opens the output; an existing file is replaced.
+/// Opens the output; an existing file is kept until [`empty`].
 ///
 /// # Errors
 /// The file cannot be made.
 pub(super) fn open(output: &Output) -> Result<Spool, Failure> {
     let file = match &output.path {
-        Some(path) => File::create(path).map_err(|error| {
-            Failure::new(ExitCode::Usage, format!("--output {}: {error}", path.display()))
-        })?,
+        Some(path) => {
+            File::options().write(true).create(true).truncate(false).open(path).map_err(|error| {
+                Failure::new(ExitCode::Usage, format!("--output {}: {error}", path.display()))
+            })?
+        }
         None => io::stdout()
             .as_fd()
             .try_clone_to_owned()
@@ -37,6 +41,17 @@ pub(super) fn open(output: &Output) -> Result<Spool, Failure> {
     };
     Spool::start(file)
         .map_err(|error| Failure::new(ExitCode::Runtime, format!("starting the writer: {error}")))
+}
+
+/// Empties the output's file of what it had before.
+///
+/// # Errors
+/// What the file system says.
+pub(super) fn empty(output: &Output, spool: &Spool) -> Result<(), Failure> {
+    let Some(path) = &output.path else { return Ok(()) };
+    spool
+        .empty()
+        .map_err(|error| Failure::new(ExitCode::Runtime, format!("--output {}: {error}", path.display())))
 }
 
 /// The sink that the plan asks for.
@@ -70,6 +85,32 @@ pub(super) fn sink(plan: &Trace, into: Inlet, anchor: ClockAnchor) -> Result<Box
             }
         }
     })
+}
+
+/// Prints nothing but what people must be told: while everything is recorded.
+pub(super) fn quiet() -> Box<dyn Sink> {
+    struct Quiet;
+
+    impl Sink for Quiet {
+        fn update(&mut self, update: &Update<'_>) -> io::Result<()> {
+            match update {
+                Update::Lost { count, place, total, .. } => {
+                    notice::write_lost(&mut io::stderr(), *count, *place, *total)
+                }
+                _ => Ok(()),
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn finish(&mut self, summary: &Summary) -> io::Result<()> {
+            notice::write_summary(&mut io::stderr(), summary)
+        }
+    }
+
+    Box::new(Quiet)
 }
 
 fn style(plan: &Trace, anchor: ClockAnchor) -> TextStyle {

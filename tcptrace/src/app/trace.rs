@@ -8,18 +8,17 @@ use std::time::Duration;
 use tokio::signal::unix::Signal;
 use tokio::time::{Instant, sleep_until};
 
+use super::desk::Desk;
 use super::dumps::{Answer, Dumps, Request};
 use super::spool::Spool;
-use crate::engine::Engine;
-use crate::engine::gate::Gate;
-use crate::engine::update::Update;
 use crate::failure::{ExitCode, Failure};
 use crate::model::event::{Event, LossPlace};
 use crate::model::state::TcpState;
 use crate::model::summary::Summary;
 use crate::model::time::Mono;
-use crate::plan::{Format, Kind, Trace};
-use crate::sink::{Sink, notice};
+use crate::plan::{Format, Kind, Record, Trace};
+use crate::sink::notice;
+use crate::sink::record::{Progress, Recorded};
 use crate::source::kernel::Kernel;
 use crate::source::processes::Processes;
 
@@ -45,6 +44,8 @@ enum Stop {
     Writer,
     /// The processes of `--pid` and their sockets are gone.
     Gone,
+    /// The recording is as large as it may be.
+    Full,
 }
 
 /// What the loop does next.
@@ -62,18 +63,18 @@ enum Next {
     Events(io::Result<()>),
 }
 
-/// Runs the plan.
+/// Runs the plan; with `record` it takes everything down instead of printing it.
 ///
 /// # Errors
 /// Why it could not start, or what failed on the way.
-pub(super) fn run(plan: &Trace) -> Result<ExitCode, Failure> {
+pub(super) fn run(plan: &Trace, record: Option<&Record>) -> Result<ExitCode, Failure> {
     let spool = super::output::open(&plan.output)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::new(ExitCode::Runtime, format!("starting the runtime: {error}")))?;
     runtime.block_on(async {
-        let mut run = Run::start(plan, spool).await?;
+        let mut run = Run::start(plan, record, spool).await?;
         let stop = run.follow().await?;
         run.finish(stop).await
     })
@@ -89,51 +90,11 @@ struct Run<'a> {
     processes: Processes,
     lost_hints: u64,
     began: Mono,
+    /// The last state change taken from the ring.
+    newest: Mono,
     polled: Instant,
     int: Signal,
     term: Signal,
-}
-
-/// From an event to the output.
-struct Desk {
-    engine: Engine,
-    gate: Gate,
-    sink: Box<dyn Sink>,
-    /// What the sink said; it writes to memory, so this is about values that have no form.
-    trouble: Option<io::Error>,
-}
-
-impl Desk {
-    fn observe(&mut self, event: &Event) {
-        let Self { engine, gate, sink, trouble } = self;
-        engine.observe(event, &mut |update| write(gate, sink.as_mut(), trouble, &update));
-        // Only now the engine knows who accepted it.
-        if let Event::Accepted(accepted) = event
-            && let Some(subject) = engine.subject(&accepted.socket)
-        {
-            gate.reconsider(&subject, &mut |update| keep(trouble, sink.update(update)));
-        }
-    }
-
-    fn finish(&mut self, now: Mono, unfinished: bool) {
-        let Self { engine, gate, sink, trouble } = self;
-        engine.finish(now, unfinished, &mut |update| write(gate, sink.as_mut(), trouble, &update));
-    }
-
-    fn flush(&mut self) {
-        keep(&mut self.trouble, self.sink.flush());
-    }
-}
-
-fn write(gate: &mut Gate, sink: &mut dyn Sink, trouble: &mut Option<io::Error>, update: &Update<'_>) {
-    gate.pass(update, &mut |update| keep(trouble, sink.update(update)));
-}
-
-/// Keeps the first error.
-fn keep(trouble: &mut Option<io::Error>, outcome: io::Result<()>) {
-    if let Err(error) = outcome {
-        trouble.get_or_insert(error);
-    }
 }
 
 impl Run<'_> {
@@ -148,8 +109,13 @@ impl Run<'_> {
             if self.spool.is_broken() {
                 return Ok(Stop::Writer);
             }
-            if let Some(error) = self.desk.trouble.take() {
-                return Err(Failure::new(ExitCode::Runtime, format!("writing output: {error}")));
+            if let Some(trouble) = self.desk.trouble() {
+                return Err(trouble);
+            }
+            match self.desk.progress() {
+                Progress::Going => {}
+                Progress::Rotated => self.ask(Request::everything()),
+                Progress::Full => return Ok(Stop::Full),
             }
             match self.wait(self.due(tick), deadline).await {
                 Next::Stop(stop) => return Ok(stop),
@@ -180,31 +146,36 @@ impl Run<'_> {
     /// Waits for the next thing to do; what is more urgent comes first. While output waits for its reader no events are taken.
     async fn wait(&mut self, due: Instant, deadline: Option<Instant>) -> Next {
         let Self { kernel, spool, dumps, processes, int, term, .. } = self;
-        let waiting = spool.is_waiting();
+        let full = spool.is_full();
         tokio::select! {
             biased;
             _ = int.recv() => Next::Stop(Stop::Signal),
             _ = term.recv() => Next::Stop(Stop::Signal),
             () = at(deadline) => Next::Stop(Stop::Duration),
             () = sleep_until(due) => Next::Due,
-            _ = spool.room(), if waiting => Next::Room,
+            () = spool.room(), if full => Next::Room,
             pid = processes.exited() => Next::Exited(pid),
-            answer = answered(dumps) => Next::Answer(answer),
-            ready = kernel.ready(), if !waiting => Next::Events(ready),
+            answer = answered(dumps), if !full => Next::Answer(answer),
+            ready = kernel.ready(), if !full => Next::Events(ready),
         }
     }
 
     /// The next moment at which something is due by itself.
     fn due(&self, tick: Instant) -> Instant {
-        let engine = self.desk.engine.next_due().map(|due| {
+        // While events are left in the ring the engine's time stands still.
+        let next = self.desk.engine.next_due().filter(|_| !self.spool.is_full());
+        let engine = next.map(|due| {
             Instant::now() + Duration::from_nanos(due.since(Kernel::now())) + Duration::from_millis(1)
         });
         engine.map_or(tick, |due| due.min(tick))
     }
 
     fn drain(&mut self) -> usize {
-        let Self { kernel, desk, processes, .. } = self;
+        let Self { kernel, desk, processes, newest, .. } = self;
         kernel.drain(BUDGET, |event| {
+            if let Event::StateChange(change) = &event {
+                *newest = change.at;
+            }
             if let Event::Forked { child } = event {
                 desk.gate.filter_mut().pids.insert(child);
                 processes.add(child);
@@ -215,7 +186,11 @@ impl Run<'_> {
 
     /// Tells the engine the time; once a tick also losses, polls, our own cost, and whether anybody still reads.
     fn look_after(&mut self, tick: &mut Instant) {
-        self.desk.observe(&Event::Tick(Kernel::now()));
+        if !self.spool.is_full() {
+            let now = Kernel::now();
+            self.catch_up(now);
+            self.desk.observe(&Event::Tick(now));
+        }
         if Instant::now() < *tick {
             return;
         }
@@ -249,19 +224,26 @@ impl Run<'_> {
 
     /// Puts the engine's open questions to sock_diag.
     fn poll(&mut self) {
-        let Some(dumps) = &mut self.dumps else { return };
         let questions: Vec<_> = self.desk.engine.open_questions().collect();
         if questions.is_empty() {
             return;
         }
         let states = questions.iter().fold(0, |all, question| all | question.states);
         let netns = questions.iter().map(|question| question.netns).collect::<Option<Vec<_>>>();
-        dumps.ask(Request { netns: netns.unwrap_or_default(), states });
+        self.ask(Request { netns: netns.unwrap_or_default(), states });
+    }
+
+    fn ask(&mut self, request: Request) {
+        if let Some(dumps) = &mut self.dumps {
+            dumps.ask(request);
+        }
     }
 
     fn take(&mut self, answer: Answer) {
         match answer {
             Answer::Events(events) => {
+                let looked = events.iter().filter_map(Event::dumped_at).max();
+                self.catch_up(looked.unwrap_or_default());
                 for event in events {
                     if self.concerns(&event) {
                         self.desk.observe(&event);
@@ -271,6 +253,11 @@ impl Run<'_> {
             Answer::Note(note) => say(&format!("note: {note}")),
             Answer::Done => {}
         }
+    }
+
+    /// Takes from the ring what happened before `moment`: what comes from elsewhere (a dump, the clock) must not overtake it.
+    fn catch_up(&mut self, moment: Mono) {
+        while self.newest < moment && self.drain() > 0 {}
     }
 
     /// Whether a socket of a dump may be shown at all; others would only fill the table.
@@ -285,13 +272,12 @@ impl Run<'_> {
             self.kernel.watch_port(port);
         }
         let filter = self.desk.gate.filter_mut();
-        filter.pids.is_empty()
-            || own
-            || self.desk.engine.subject(&snapshot.id.socket).is_some()
-            || snapshot.mini
+        filter.pids.is_empty() || own || self.desk.engine.knows(snapshot)
     }
 
     fn say_exited(&mut self, pid: u32) {
+        // The moves of its death are in the ring.
+        self.catch_up(Kernel::now());
         let live = self.desk.engine.live();
         let plural = if live == 1 { "socket is" } else { "sockets are" };
         let then = if live == 0 {
@@ -313,10 +299,14 @@ impl Run<'_> {
         let cost = self.kernel.main_cost();
         self.kernel.detach();
         let now = Kernel::now();
-        while stop != Stop::Writer && self.drain() > 0 {
+        while stop != Stop::Writer && !self.spool.is_broken() && self.drain() > 0 {
             self.desk.flush();
-            if self.spool.room().await.is_none() {
-                break;
+            tokio::select! {
+                biased;
+                // The reader does not read: a second signal does not wait for it.
+                _ = self.int.recv() => return Ok(ExitCode::Ok),
+                _ = self.term.recv() => return Ok(ExitCode::Ok),
+                () = self.spool.room() => {}
             }
             self.spool.hand_over();
         }
@@ -341,12 +331,17 @@ impl Run<'_> {
             let _ = notice::write_summary(&mut io::stderr(), &summary);
         }
         if let Err(error) = self.desk.sink.finish(&summary) {
-            self.desk.trouble.get_or_insert(error);
+            self.desk.fail(error);
+        }
+        if let Some(recorder) = self.desk.recorder.take() {
+            let Recorded { path, bytes, files, footer } = recorder.finish()?;
+            let parts = if files > 1 { format!(", {files} files kept") } else { String::new() };
+            say(&format!("{} holds {} events in {bytes} bytes{parts}", path.display(), footer.events));
         }
         if self.plan.verbose > 0 {
             say_costs(&costs, summary.connections);
         }
-        let (code, plan, trouble) = (self.code(&summary), self.plan, self.desk.trouble.take());
+        let (code, plan, trouble) = (self.code(&summary), self.plan, self.desk.trouble());
         let closing = self.spool.close();
         let written = tokio::select! {
             written = closing => written,
@@ -354,15 +349,8 @@ impl Run<'_> {
             _ = self.int.recv() => return Ok(code),
             _ = self.term.recv() => return Ok(code),
         };
-        match written.and(trouble.map_or(Ok(()), Err)) {
-            Ok(()) => Ok(code),
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(code),
-            Err(error) => {
-                let place =
-                    plan.output.path.as_ref().map_or("stdout".into(), |path| path.display().to_string());
-                Err(Failure::new(ExitCode::Runtime, format!("writing to {place}: {error}")))
-            }
-        }
+        super::spool::judge(written, plan.output.path.as_deref())?;
+        trouble.map_or(Ok(code), Err)
     }
 
     fn code(&self, summary: &Summary) -> ExitCode {

@@ -10,6 +10,10 @@ use crate::sink::column::Column;
 /// Help of a command without flags: clap would list all global ones.
 pub(super) const BARE: &str = "{about-with-newline}\n{usage-heading} {usage}\n";
 
+/// Help of a command with a file and no flags.
+pub(super) const WITH_FILE: &str =
+    "{about-with-newline}\n{usage-heading} {usage}\n\nArguments:\n{positionals}\n";
+
 /// After `-h`.
 pub(super) const SHORT: &str = "Columns, states, exit codes and examples: tcptrace --help";
 
@@ -21,6 +25,7 @@ Examples:
   sudo tcptrace --netns blue --lport 8000-8010   servers of one network namespace
   sudo tcptrace --columns time,cookie,from,to    for joining with `ss -e`
   sudo tcptrace lives --end rst_sent,timeout     connections that ended badly, each with its life
+  tcptrace --from rec.jsonl.zst --pace           a recording, as if it happened now
 ";
 
 const LIVES_EXAMPLES: &str = "\
@@ -42,6 +47,20 @@ Examples:
   sudo tcptrace doctor --sysctl /etc/sysctl.d/99.conf  what each line of it would do here
   sudo tcptrace doctor -o json                         `finding` records, for a program
 ";
+
+const RECORD_EXAMPLES: &str = "\
+Examples:
+  sudo tcptrace record rec.jsonl.zst -d 1m                 a minute of everything
+  sudo tcptrace record rec.jsonl.zst --max-size 100M --rotate 5
+                                                           the newest 500M, until Ctrl-C
+  tcptrace lives --from rec.jsonl.zst --end rst_sent       what it holds, without root, anywhere
+  tcptrace repair rec.jsonl.zst.part                       after a crash
+";
+
+/// After `record --help`.
+pub(super) fn record() -> String {
+    format!("{RECORD_EXAMPLES}\n{}", exit_codes())
+}
 
 /// After `--help`.
 pub(super) fn long() -> String {

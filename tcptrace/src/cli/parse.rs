@@ -59,6 +59,12 @@ fn sentence(error: &clap::Error) -> String {
             parts.push(what.to_owned());
         } else if let Some(tip) = line.strip_prefix("tip: ") {
             parts.push(tip.to_owned());
+        } else if let Some(list) =
+            parts.last_mut().filter(|part| part.ends_with(':') && line.starts_with('<'))
+        {
+            // What is missing stands below, one a line.
+            list.push(' ');
+            list.push_str(line);
         } else if line.starts_with("[possible values:") {
             parts.push(line.trim_matches(['[', ']']).to_owned());
         }
@@ -137,6 +143,7 @@ mod tests {
             ("tcptrace -o xml", &["xml", "possible values: text, wide, json, csv"]),
             ("tcptrace --pid", &["--pid", "value is required"]),
             ("tcptrace livse", &["livse", "lives"]),
+            ("tcptrace record", &["required", "provided: <FILE>; see"]),
             ("tcptrace --raw --raw", &["--raw", "multiple times"]),
         ] {
             let said = complaint(line);

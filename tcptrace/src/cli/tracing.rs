@@ -1,5 +1,7 @@
 //! Flags that choose how to trace, and how long.
 
+use std::path::PathBuf;
+
 use clap::{ArgAction, Args, ValueEnum};
 
 /// How to trace, and how long.
@@ -12,6 +14,12 @@ pub struct TracingArgs {
     /// Stop after N transitions, with `lives` N connections [default: no limit]
     #[arg(short = 'n', long, value_name = "N", global = true)]
     pub count: Option<String>,
+    /// Read a recording of `tcptrace record` instead of tracing: no root needed
+    #[arg(long, value_name = "FILE", global = true)]
+    pub from: Option<PathBuf>,
+    /// With --from: as slowly as it happened, instead of as fast as it can be read
+    #[arg(long, global = true)]
+    pub pace: bool,
     /// Show the kernel's own events and names instead of the true states
     ///
     /// The kernel never says TIME_WAIT, calls it CLOSE, and shows an orphan's FIN_WAIT2 for some microseconds only.

@@ -5,7 +5,7 @@ use super::life::Phase;
 use super::stays::{Known, Stay};
 use super::table::Slot;
 use super::update::Update;
-use super::{Engine, owner};
+use super::{Engine, owner, rtt};
 use crate::model::event::StateChange;
 use crate::model::evidence::Span;
 use crate::model::life::{ConnectionId, FirstSeen, OpenedBy, Subject};
@@ -281,8 +281,11 @@ impl Engine {
         let Some(counters) = event.counters else { return };
         let life = self.table.life_mut(slot);
         let passive = life.opened_by == OpenedBy::Accept;
-        if counters.retransmits == 0 && counters.srtt_us != 0 && !(passive && life.fastopen) {
+        // A request that a dump has shown has waited for its final ACK; Fast Open did not wait for it.
+        let waited = passive && (life.fastopen || life.first_seen == FirstSeen::Snapshot);
+        if counters.retransmits == 0 && !waited && !(passive && rtt::of_a_cookie(counters.srtt_us)) {
             life.handshake_rtt_us = counters.srtt_us;
+            self.rtts.seen(life.netns, life.ends.remote(), counters.srtt_us);
         }
     }
 }

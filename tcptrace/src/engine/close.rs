@@ -1,9 +1,11 @@
 //! What the kernel's `X > CLOSE` does to a life: its end, or a timewait socket.
 
+use std::time::Duration;
+
 use super::cause::{self, Held, Verdict};
 use super::change::Step;
 use super::life::{Life, Mini, Phase};
-use super::stays::Known;
+use super::stays::{Known, Stay};
 use super::table::Slot;
 use super::update::Update;
 use super::{Engine, HOLD, mini};
@@ -12,6 +14,10 @@ use crate::model::life::End;
 use crate::model::state::TcpState;
 use crate::model::time::Mono;
 use crate::model::transition::SeenBy;
+
+/// An orphan that becomes a timewait socket at once does so in the same softirq or close(); one that waits as a full socket
+/// first does so for a second at least. Nanoseconds.
+const NOT_AT_ONCE_NS: u64 = 500_000_000;
 
 impl Engine {
     /// `X > CLOSE`.
@@ -64,9 +70,20 @@ impl Engine {
             }
             Verdict::Orphan(linger2) => {
                 let rule = self.orphan_rule(slot, linger2);
-                let expires = at + rule.mini;
-                let slack_ns = mini::wheel_slack_ns(rule.mini, self.config.hz);
-                self.become_mini(slot, Mini::until(expires, slack_ns));
+                let mut wait = rule.mini;
+                let life = self.table.life_mut(slot);
+                let since = life.rare.as_deref().and_then(|rare| rare.orphan_since);
+                if let Some(full) = since.map(|since| at.since(since)).filter(|ns| *ns > NOT_AT_ONCE_NS) {
+                    // It has waited as a full socket; what follows is another wait of that length, with its own timer.
+                    life.stays.push(Stay { state: TcpState::FinWait2, known: Known::Event, entered: at });
+                    if rule.full.is_zero() {
+                        wait = Duration::from_nanos(full);
+                    }
+                }
+                let expires = at + wait;
+                let slack_ns = mini::wheel_slack_ns(wait, self.config.hz);
+                let by_sysctl = (linger2 == 0 && wait == rule.mini).then_some(at);
+                self.become_mini(slot, Mini { by_sysctl, ..Mini::until(expires, slack_ns) });
             }
             Verdict::Either => {
                 let mini = Mini { expires: None, either: true, ..Mini::until(at, 0) };
@@ -98,6 +115,7 @@ impl Engine {
         let Some(facts) = event.facts.filter(|facts| facts.dead && facts.linger2 >= 0) else { return };
         let rule = self.orphan_rule(slot, facts.linger2);
         let rare = self.table.life_mut(slot).rare();
+        rare.orphan_since = rare.orphan_since.or(Some(event.at));
         if rule.full.is_zero() {
             rare.short_orphan |= event.from != event.to;
         } else {

@@ -21,7 +21,7 @@ impl Engine {
         let Step { at, to, known, in_from, seen_by, kernel } = step;
         let life = self.table.life_mut(slot);
         let last = life.stays.last();
-        let in_from = in_from.unwrap_or_else(|| last.until(at, known));
+        let in_from = in_from.unwrap_or_else(|| life.stays.current().until(at, known));
         life.stays.push(Stay { state: to, known, entered: at });
         if !life.hidden {
             let ending = (to == TcpState::TimeWait && !self.config.through_time_wait)
@@ -67,7 +67,7 @@ impl Engine {
             rare.fd_wait = Some(at + FD_WAIT);
         }
         if !life.hidden {
-            let in_from = in_from.unwrap_or_else(|| last.until(at, known));
+            let in_from = in_from.unwrap_or_else(|| life.stays.current().until(at, known));
             let transition = Transition {
                 at,
                 from: last.state,
@@ -93,7 +93,7 @@ impl Engine {
     pub(super) fn tell(&mut self, slot: Slot, out: &mut dyn FnMut(Update<'_>)) {
         let life = self.table.life(slot);
         if !life.hidden && !life.reported {
-            life.report(&mut self.scratch, self.now);
+            life.report(&mut self.scratch, self.now, &self.rtts);
             out(Update::Closed(&self.scratch));
         }
         if life.mini().is_none() {

@@ -63,6 +63,10 @@ impl Ends {
         self.local_port != 0 && self.remote_port != 0
     }
 
+    pub(crate) fn remote(&self) -> [u8; 16] {
+        self.remote
+    }
+
     pub(crate) fn has_local_port(&self) -> bool {
         self.local_port != 0
     }

@@ -30,6 +30,8 @@ pub(crate) enum Phase {
 pub(crate) struct Mini {
     /// When the kernel's rule ends it; `None` when the rule says nothing.
     pub(crate) expires: Option<Mono>,
+    /// When it began, where the namespace's tcp_fin_timeout rules it.
+    pub(crate) by_sysctl: Option<Mono>,
     /// Granularity of the timer wheel at that distance, nanoseconds.
     pub(crate) slack_ns: u64,
     /// When a dump last showed it.
@@ -52,6 +54,8 @@ pub(crate) struct Rare {
     pub(crate) reset_received: bool,
     /// It was an orphan when it entered FIN_WAIT_2 and its timer was to make it a timewait socket at once.
     pub(crate) short_orphan: bool,
+    /// Since when it has been an orphan in FIN_WAIT_2.
+    pub(crate) orphan_since: Option<Mono>,
     /// When the rule ends its full-socket FIN_WAIT_2 and the timewait socket after it.
     pub(crate) expires: Option<Mono>,
     /// How it ended, while its report waits.
@@ -70,13 +74,14 @@ pub(crate) struct Life {
     pub(crate) cookie: u64,
     pub(crate) address: u64,
     cgroup: u64,
-    inode: u64,
     pub(crate) stays: Stays,
     pub(crate) phase: Phase,
     pub(crate) rare: Option<Box<Rare>>,
     pub(crate) ends: Ends,
     pub(crate) netns: u32,
     uid: u32,
+    /// Socket inodes have 32 bits (Linux `fs/inode.c`: `get_next_ino`).
+    inode: u32,
     pub(crate) older: Slot,
     pub(crate) newer: Slot,
     pub(crate) twin: Slot,
@@ -182,7 +187,7 @@ impl Life {
             self.cgroup = cgroup;
         }
         if let Some(inode) = socket.inode {
-            self.inode = inode;
+            self.inode = u32::try_from(inode).unwrap_or(0);
         }
         if self.address == 0 {
             self.address = socket.socket.address;
@@ -197,7 +202,7 @@ impl Life {
             netns: self.netns(),
             uid: (self.uid != NO_UID).then_some(self.uid),
             cgroup: (self.cgroup != 0).then_some(self.cgroup),
-            inode: (self.inode != 0).then_some(self.inode),
+            inode: (self.inode != 0).then_some(u64::from(self.inode)),
         }
     }
 

@@ -1,15 +1,16 @@
 //! A compact life written out for those who print it.
 
 use super::life::Life;
+use super::rtt::Rtts;
 use super::stays::{Known, Stay};
 use crate::model::evidence::Span;
-use crate::model::life::{ConnectionId, Lifecycle, Residency};
+use crate::model::life::{ConnectionId, Lifecycle, OpenedBy, Residency};
 use crate::model::state::TcpState;
 use crate::model::time::Mono;
 
 impl Life {
     /// Writes the whole life into `report`, whose vector is reused.
-    pub(crate) fn report(&self, report: &mut Lifecycle, at: Mono) {
+    pub(crate) fn report(&self, report: &mut Lifecycle, at: Mono, rtts: &Rtts) {
         let rare = self.rare.as_deref();
         report.id = ConnectionId(self.id);
         report.socket = self.socket();
@@ -18,7 +19,10 @@ impl Life {
         report.opened_by = self.opened_by;
         report.closed_by = self.closed_by;
         report.first_seen = self.first_seen;
-        report.handshake_rtt_us = (self.handshake_rtt_us != 0).then_some(self.handshake_rtt_us);
+        report.handshake_rtt_us = Some(self.handshake_rtt_us).filter(|rtt| {
+            let passive = self.opened_by == OpenedBy::Accept;
+            *rtt != 0 && !(passive && rtts.is_late(self.netns, self.ends.remote(), *rtt))
+        });
         report.ending = rare.and_then(|rare| rare.ending);
         report.counters = rare.and_then(|rare| rare.counters);
         report.orphaned = self.orphaned;
@@ -59,6 +63,10 @@ impl Life {
             known => known,
         };
         report.duration = Stay { known, ..first }.until(end, how);
+        if !over && ended.is_none() {
+            // It goes on.
+            report.duration = report.duration.ns.map_or(Span::UNKNOWN, |ns| Span::at_least(ns, None));
+        }
     }
 }
 

@@ -152,6 +152,13 @@ impl Stays {
         self.at(self.len() - 1)
     }
 
+    /// The last stay as one with those before it in the same state: an orphan FIN_WAIT_2 may have two parts.
+    pub(crate) fn current(&self) -> Stay {
+        let last = self.last();
+        let first = (0..self.len()).rev().map(|at| self.at(at)).take_while(|stay| stay.state == last.state);
+        first.last().unwrap_or(last)
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = Stay> + '_ {
         (0..self.len()).map(|index| self.at(index))
     }

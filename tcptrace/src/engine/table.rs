@@ -3,6 +3,7 @@
 use rustc_hash::FxHashMap;
 
 use super::ends::Ends;
+use super::index::CookieIndex;
 use super::life::Life;
 use crate::model::socket::SocketRef;
 use crate::model::state::TcpState;
@@ -28,7 +29,7 @@ struct Queue {
 pub(crate) struct Table {
     chunks: Vec<Vec<Life>>,
     free: Vec<Slot>,
-    by_cookie: FxHashMap<u64, Slot>,
+    by_cookie: CookieIndex,
     by_address: FxHashMap<u64, Slot>,
     /// Lives whose 4-tuple matters: timewait sockets, and everything on the classic path. Chained by `Life::twin`.
     by_ends: FxHashMap<Ends, Slot>,
@@ -38,12 +39,16 @@ pub(crate) struct Table {
     live: usize,
 }
 
+fn at(chunks: &[Vec<Life>], slot: Slot) -> &Life {
+    &chunks[(slot >> CHUNK_BITS) as usize][(slot & ((1 << CHUNK_BITS) - 1)) as usize]
+}
+
 impl Table {
     pub(crate) fn new() -> Self {
         Self {
             chunks: Vec::new(),
             free: Vec::new(),
-            by_cookie: FxHashMap::default(),
+            by_cookie: CookieIndex::default(),
             by_address: FxHashMap::default(),
             by_ends: FxHashMap::default(),
             queues: [Queue { head: NOWHERE, tail: NOWHERE }; 2],
@@ -57,7 +62,7 @@ impl Table {
     }
 
     pub(crate) fn life(&self, slot: Slot) -> &Life {
-        &self.chunks[(slot >> CHUNK_BITS) as usize][(slot & ((1 << CHUNK_BITS) - 1)) as usize]
+        at(&self.chunks, slot)
     }
 
     pub(crate) fn life_mut(&mut self, slot: Slot) -> &mut Life {
@@ -71,9 +76,9 @@ impl Table {
 
     pub(crate) fn find(&self, socket: &SocketRef) -> Option<Slot> {
         if let Some(cookie) = socket.cookie
-            && let Some(slot) = self.by_cookie.get(&cookie.0.get())
+            && let Some(slot) = self.by_cookie.find(cookie.0.get(), |slot| self.life(slot).cookie)
         {
-            return Some(*slot);
+            return Some(slot);
         }
         // Without a cookie only the address tells; with one it tells of MPTCP, which shares cookies.
         if self.by_address.is_empty() || socket.address == 0 {
@@ -124,7 +129,8 @@ impl Table {
         let life = self.life(slot);
         let (cookie, address) = (life.cookie, life.address);
         if cookie != 0 && !life.keyed_by_address {
-            self.by_cookie.insert(cookie, slot);
+            let chunks = &self.chunks;
+            self.by_cookie.insert(slot, |slot| at(chunks, slot).cookie);
         } else if address != 0 {
             self.by_address.insert(address, slot);
         }
@@ -134,8 +140,9 @@ impl Table {
     pub(crate) fn unindex(&mut self, slot: Slot) {
         let life = self.life(slot);
         let (cookie, address) = (life.cookie, life.address);
-        if cookie != 0 && self.by_cookie.get(&cookie) == Some(&slot) {
-            self.by_cookie.remove(&cookie);
+        if cookie != 0 {
+            let chunks = &self.chunks;
+            self.by_cookie.remove(slot, |slot| at(chunks, slot).cookie);
         }
         if address != 0 && self.by_address.get(&address) == Some(&slot) {
             self.by_address.remove(&address);

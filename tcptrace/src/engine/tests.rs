@@ -10,5 +10,6 @@ mod repairs;
 #[test]
 fn a_life_is_small() {
     let life = size_of::<super::life::Life>();
-    assert!(life <= 232, "{life} bytes");
+    // The index takes eight bytes at most.
+    assert!(life + 8 <= 200, "{life} bytes");
 }

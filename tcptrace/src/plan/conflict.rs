@@ -1,7 +1,7 @@
 //! Flags that contradict each other: better refused than quietly ignored.
 
 use super::output::{self, Format};
-use super::{Attach, Trace};
+use super::{Attach, Trace, elsewhere};
 use crate::cli::{Args, Command, FilterArgs, FormatWord, OutputArgs, TracingArgs};
 use crate::failure::Failure;
 use crate::model::state::TcpState;
@@ -24,11 +24,68 @@ pub(super) fn check(args: &Args) -> Result<(), Failure> {
             "--raw and `lives` contradict each other: the kernel's events know no lives; leave one out",
         ),
         (
+            tracing.pace && tracing.from.is_none(),
+            "--pace needs --from: only a recording can be played; leave it out",
+        ),
+        (
             tracing.raw && tracing.exact,
             "--raw and --exact contradict each other: what --exact finds are no events of the tracepoint; leave one out",
         ),
     ];
-    match rules.into_iter().find(|(broken, _)| *broken) {
+    if let Some((_, sentence)) = rules.into_iter().find(|(broken, _)| *broken) {
+        return Err(Failure::usage(sentence));
+    }
+    if tracing.from.is_some() {
+        check_from(command.as_ref(), tracing)?;
+        elsewhere::check(filter)?;
+    }
+    if matches!(command, Some(Command::Record(_))) { check_record(args) } else { Ok(()) }
+}
+
+/// What was decided when it was recorded cannot be decided again.
+fn check_from(command: Option<&Command>, tracing: &TracingArgs) -> Result<(), Failure> {
+    if matches!(command, Some(Command::Record(_))) {
+        return Err(Failure::usage(
+            "--from and `record` contradict each other: a recording is already there; copy it, or leave out --from",
+        ));
+    }
+    let decided = [
+        (tracing.attach.is_some(), "--attach"),
+        (tracing.exact, "--exact"),
+        (tracing.mptcp, "--mptcp"),
+        (tracing.ring_size.is_some(), "--ring-size"),
+    ];
+    match decided.into_iter().find(|(given, _)| *given) {
+        Some((_, flag)) => Err(Failure::usage(format!(
+            "{flag} and --from contradict each other: that was decided when it was recorded; leave {flag} out"
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// `record` prints nothing and keeps whole lives.
+fn check_record(args: &Args) -> Result<(), Failure> {
+    let Args { command: _, filter, output, tracing, version: _ } = args;
+    let output = OutputArgs { color: None, ..output.clone() };
+    let wrong = [
+        (
+            output != OutputArgs::default(),
+            "`tcptrace record` prints nothing and takes no output flags such as -o or --output: use them with --from",
+        ),
+        (
+            tracing.raw,
+            "--raw and `record` do not go together: a recording holds the kernel's events anyway; use --raw with --from",
+        ),
+        (
+            !filter.states.is_empty(),
+            "--state and `record` do not go together: a recording keeps whole lives; use --state with --from",
+        ),
+        (
+            tracing.count.is_some(),
+            "--count and `record` do not go together: nothing is printed to count; use --duration or --max-size",
+        ),
+    ];
+    match wrong.into_iter().find(|(given, _)| *given) {
         Some((_, sentence)) => Err(Failure::usage(sentence)),
         None => Ok(()),
     }

@@ -81,7 +81,7 @@ impl Output {
         }
         let path = file.as_deref().filter(|path| *path != Path::new("-"));
         if let Some(path) = path {
-            check_path(path, host)?;
+            check_path("--output", path, host)?;
         }
         Ok(Self {
             format,
@@ -166,18 +166,18 @@ fn columns_of(words: &[String]) -> Result<Option<Vec<Column>>, Failure> {
     Ok(Some(columns).filter(|columns| !columns.is_empty()))
 }
 
-fn check_path(path: &Path, host: &dyn Host) -> Result<(), Failure> {
+pub(super) fn check_path(flag: &str, path: &Path, host: &dyn Host) -> Result<(), Failure> {
     let folder =
         path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     host.can_write(path).map_err(|trouble| {
         let (path, folder) = (path.display(), folder.display());
         Failure::usage(match trouble {
             Unwritable::NoFolder => {
-                format!("--output {path}: the folder {folder} does not exist; create it first")
+                format!("{flag} {path}: the folder {folder} does not exist; create it first")
             }
-            Unwritable::NotAFolder => format!("--output {path}: {folder} is not a folder"),
-            Unwritable::IsAFolder => format!("--output {path} is a folder: name a file in it"),
-            Unwritable::Refused(why) => format!("--output {path}: cannot write there: {why}"),
+            Unwritable::NotAFolder => format!("{flag} {path}: {folder} is not a folder"),
+            Unwritable::IsAFolder => format!("{flag} {path} is a folder: name a file in it"),
+            Unwritable::Refused(why) => format!("{flag} {path}: cannot write there: {why}"),
         })
     })
 }

@@ -10,6 +10,8 @@ use crate::failure::Failure;
 pub const RING_BYTES: u32 = 8 << 20;
 /// Connections that are remembered unless told otherwise.
 pub(super) const CONNECTIONS: usize = 1_000_000;
+/// What a file of a recording must be allowed to take.
+const SMALLEST_FILE: u64 = 1 << 20;
 /// The largest power of two that the kernel takes for `max_entries`.
 const LARGEST_RING: u64 = 1 << 31;
 
@@ -90,6 +92,24 @@ fn bytes(word: &str) -> Option<u64> {
         _ => return None,
     };
     number.parse::<u64>().ok()?.checked_mul(1 << shift)
+}
+
+/// The size of a file of a recording: some frames must fit.
+pub(super) fn file_size(flag: &str, word: &str) -> Result<u64, Failure> {
+    let Some(size) = bytes(word.trim()) else {
+        return Err(Failure::usage(format!("{flag} `{word}` is not a size: write one like 100M or 2G")));
+    };
+    if size < SMALLEST_FILE {
+        return Err(Failure::usage(format!("{flag} {word} is too small for a recording: the least is 1M")));
+    }
+    Ok(size)
+}
+
+/// How many files to keep.
+pub(super) fn files(flag: &str, word: &str) -> Result<u32, Failure> {
+    word.trim().parse().ok().filter(|number| *number > 0).ok_or_else(|| {
+        Failure::usage(format!("{flag} `{word}` must be a whole number from 1: so many files are kept"))
+    })
 }
 
 fn in_units(bytes: u64) -> String {

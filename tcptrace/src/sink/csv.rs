@@ -9,7 +9,7 @@ use super::json::Stream;
 use super::row::Row;
 use super::text::cell as words_of;
 use super::time::Rfc3339;
-use super::{Sink, digits, notice, words};
+use super::{Sink, digits, escape, notice, words};
 use crate::engine::update::Update;
 use crate::model::evidence::Span;
 use crate::model::life::{ConnectionId, Ending, Lifecycle};
@@ -126,7 +126,12 @@ impl<W: Write> Rows<W> {
 
     fn owner(&mut self, owner: Option<&Owner>, socket: &SocketId) -> io::Result<()> {
         self.known(owner.map(|owner| owner.task.pid))?;
-        self.text(&owner.map(|owner| owner.task.comm.as_str()).unwrap_or_default())?;
+        // A table is looked at on terminals too.
+        self.cell(|cell| {
+            if let Some(owner) = owner {
+                escape::push_escaped(cell, owner.task.comm.bytes());
+            }
+        })?;
         self.known(socket.uid)?;
         self.text(owner.map_or("", |owner| owner.how.name()))?;
         self.known(socket.cgroup)

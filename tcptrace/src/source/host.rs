@@ -40,6 +40,9 @@ pub trait Host {
     /// Why not.
     fn can_write(&self, path: &Path) -> Result<(), Unwritable>;
 
+    /// Is there something at `path`?
+    fn exists(&self, path: &Path) -> bool;
+
     /// Bytes of a memory page.
     fn page_bytes(&self) -> u64;
 }

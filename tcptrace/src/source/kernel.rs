@@ -11,9 +11,12 @@ pub mod layout;
 mod log;
 mod offsets;
 mod pids;
+pub mod probe;
+mod rearm;
 mod reasons;
 mod scope;
 mod selftest;
+mod symbols;
 
 pub use attach::{Attach, Options, Want};
 pub use error::AttachError;
@@ -63,6 +66,7 @@ pub struct Kernel {
     lost: PerCpuArray<MapData, u64>,
     lost_seen: [u64; tcptrace_ebpf::wire::lost::COUNT as usize],
     undecodable: u64,
+    kills: rearm::Kills,
     watched_ports: HashMap<MapData, u16, u8>,
     notes: Vec<String>,
     attached: Vec<&'static str>,

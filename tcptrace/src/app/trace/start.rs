@@ -1,10 +1,13 @@
 //! Starting a run: attach, prove that events flow, and begin to look at what existed before.
 
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::Instant;
+use std::time::Duration;
 
-use super::{Desk, Run, say};
-use crate::app::dumps::{Dumps, Owners};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{Instant, timeout_at};
+
+use super::{Run, say};
+use crate::app::desk::Desk;
+use crate::app::dumps::{Answer, Dumps, Owners};
 use crate::app::output;
 use crate::app::spool::Spool;
 use crate::engine::gate::Gate;
@@ -12,14 +15,36 @@ use crate::engine::{Config, Engine};
 use crate::failure::{ExitCode, Failure};
 use crate::model::event::Event;
 use crate::model::time::{ClockAnchor, Mono};
-use crate::plan::{Kind, Trace};
+use crate::plan::{Kind, Record, Trace};
+use crate::recording::{Header, Sysctl};
+use crate::sink::record::Recorder;
 use crate::source::kernel::{AttachError, Kernel, Options, Path, Scope, Want};
 use crate::source::process_tree::ProcessTree;
 use crate::source::processes::Processes;
+use crate::source::{netns, sysctl};
+
+/// Sysctls that a recording keeps.
+const NOTED: [&str; 8] = [
+    "net.ipv4.tcp_fin_timeout",
+    "net.ipv4.tcp_tw_reuse",
+    "net.ipv4.tcp_max_tw_buckets",
+    "net.ipv4.tcp_max_orphans",
+    "net.ipv4.tcp_syncookies",
+    "net.ipv4.tcp_keepalive_time",
+    "net.ipv4.ip_local_port_range",
+    "net.core.somaxconn",
+];
+
+/// A host with a million sockets is dumped in less.
+const LOOK: Duration = Duration::from_secs(5);
 
 impl<'a> Run<'a> {
     /// On return events are being collected, and the user has been told so.
-    pub(super) async fn start(plan: &'a Trace, spool: Spool) -> Result<Self, Failure> {
+    pub(super) async fn start(
+        plan: &'a Trace,
+        record: Option<&Record>,
+        spool: Spool,
+    ) -> Result<Self, Failure> {
         let int = signal(SignalKind::interrupt());
         let term = signal(SignalKind::terminate());
         let (int, term) = int
@@ -33,13 +58,15 @@ impl<'a> Run<'a> {
                 filter.pids.insert(pid);
             }
         }
-        let lives = matches!(plan.kind, Kind::Lives(_));
+        // A recording must serve every view.
+        let lives = record.is_some() || matches!(plan.kind, Kind::Lives(_));
         let options = Options {
             attach: plan.attach,
             want: Want {
                 resets: true,
                 destroyed: lives,
                 follow_forks: plan.follow_forks,
+                timers: plan.exact,
                 diagnostics: plan.verbose > 1,
             },
             mptcp: plan.mptcp,
@@ -59,14 +86,22 @@ impl<'a> Run<'a> {
             ));
         }
         let anchor = anchor(began);
-        let sink = output::sink(plan, spool.inlet(), anchor)?;
-        let engine = Engine::new(config(plan, &kernel, began));
+        let sink = match record {
+            Some(_) => output::quiet(),
+            None => output::sink(plan, spool.inlet(), anchor)?,
+        };
+        let config = config(plan, &kernel, began);
+        let recorder = record
+            .map(|record| {
+                Recorder::create(&record.path, header(record, &kernel, &config, anchor), record.limits)
+            })
+            .transpose()?;
+        let engine = Engine::new(config);
         let gate = Gate::new(filter, plan.show(), plan.count);
-        let mut desk = Desk { engine, gate, sink, trouble: None };
+        let mut desk = Desk::new(engine, gate, sink, recorder);
         let mut early: Vec<Event> = Vec::new();
         kernel.self_test(|event| early.push(event)).await?;
-        tell(plan, &kernel);
-        desk.flush();
+        output::empty(&plan.output, &spool)?;
         early.iter().for_each(|event| desk.observe(event));
 
         let pids: Vec<u32> = plan.filter.pids.iter().copied().collect();
@@ -85,7 +120,38 @@ impl<'a> Run<'a> {
             }
         };
         let polled = Instant::now();
-        Ok(Self { plan, kernel, desk, spool, dumps, processes, lost_hints: 0, began, polled, int, term })
+        let mut run = Self {
+            plan,
+            kernel,
+            desk,
+            spool,
+            dumps,
+            processes,
+            lost_hints: 0,
+            began,
+            newest: began,
+            polled,
+            int,
+            term,
+        };
+        if run.kernel.path() == Path::Classic && !plan.filter.pids.is_empty() {
+            run.first_look().await;
+        }
+        tell(plan, &run.kernel);
+        run.desk.flush();
+        Ok(run)
+    }
+
+    /// Waits for the first dump: the classic path knows the connections that the processes of `--pid` held before by their
+    /// listeners' ports, and must know them before events are promised.
+    async fn first_look(&mut self) {
+        let deadline = Instant::now() + LOOK;
+        while let Some(dumps) = &mut self.dumps {
+            match timeout_at(deadline, dumps.answer()).await {
+                Ok(Answer::Done) | Err(_) => return,
+                Ok(answer) => self.take(answer),
+            }
+        }
     }
 }
 
@@ -110,8 +176,43 @@ fn config(plan: &Trace, kernel: &Kernel, began: Mono) -> Config {
         cookies: kernel.path() == Path::Btf,
         resets: attached("reset_sent"),
         destroys: attached("destroyed"),
+        timers: attached("timer_expired"),
         complete_since: plan.filter.is_empty().then_some(began),
         ..Config::default()
+    }
+}
+
+/// What a reader of the recording must know.
+fn header(record: &Record, kernel: &Kernel, config: &Config, anchor: ClockAnchor) -> Header {
+    let system = rustix::system::uname();
+    let sysctls = netns::own().map(|netns| {
+        let named = NOTED.iter().filter_map(|name| {
+            sysctl::here(name).ok().map(|value| Sysctl { netns, name: (*name).to_owned(), value })
+        });
+        named.collect()
+    });
+    Header {
+        anchor,
+        tool: env!("CARGO_PKG_VERSION").to_owned(),
+        host: system.nodename().to_string_lossy().into_owned(),
+        boot_id: std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+            .unwrap_or_default()
+            .trim()
+            .to_owned(),
+        kernel: system.release().to_string_lossy().into_owned(),
+        hz: config.hz,
+        attach: kernel.path().name().to_owned(),
+        cookies: config.cookies,
+        resets: config.resets,
+        destroys: config.destroys,
+        exact: config.timers,
+        mptcp: record.trace.mptcp,
+        complete_since: config.complete_since,
+        own_pid: config.own_pid,
+        fin_timeout_s: config.fin_timeout_s,
+        filters: record.filters.clone(),
+        sysctls: sysctls.unwrap_or_default(),
+        part: 1,
     }
 }
 

@@ -173,13 +173,48 @@ fn an_accepted_mptcp_connection_shares_its_listeners_cookie() {
 
 #[test]
 fn the_handshakes_time_is_told_only_when_nothing_was_sent_twice() {
-    for (srtt, retransmits, told) in [(40_000, 0, Some(40_000)), (40_000, 1, None), (0, 0, None)] {
+    for (srtt, retransmits, told) in [(40_789, 0, Some(40_789)), (40_789, 1, None), (0, 0, None)] {
         let (mut scene, s) = (Scene::new(), socket(1, 80, 5000));
         scene.goes(&s, "LISTEN>SYN_RECV");
         scene.goes_with(&s, "SYN_RECV>ESTABLISHED", |e| e.counters = measured(srtt, retransmits));
         scene.finish(true);
         assert_eq!(scene.unfinished()[0].handshake_rtt_us, told);
     }
+}
+
+#[test]
+fn a_passive_handshake_of_whole_milliseconds_may_come_from_a_syn_cookie_and_is_not_told() {
+    for (birth, path, told) in [
+        ("LISTEN>SYN_RECV", "SYN_RECV>ESTABLISHED", None),
+        ("CLOSE>SYN_SENT", "SYN_SENT>ESTABLISHED", Some(52_000)),
+    ] {
+        let (mut scene, s) = (Scene::new(), socket(1, 80, 5000));
+        scene.goes(&s, birth).goes_with(&s, path, |e| e.counters = measured(52_000, 0));
+        scene.finish(true);
+        assert_eq!(scene.unfinished()[0].handshake_rtt_us, told);
+    }
+}
+
+#[test]
+fn a_passive_handshake_a_hundred_times_slower_than_another_with_that_peer_waited_for_the_client() {
+    for (shorter, told) in [(5_107, None), (5_108, Some(510_704)), (600_001, Some(510_704))] {
+        let (mut scene, late, other) = (Scene::new(), socket(1, 80, 5000), socket(2, 80, 5001));
+        scene.goes(&late, "LISTEN>SYN_RECV");
+        scene.goes_with(&late, "SYN_RECV>ESTABLISHED", |e| e.counters = measured(510_704, 0));
+        // The shorter one may come later, while it lives.
+        scene.goes(&other, "LISTEN>SYN_RECV");
+        scene.goes_with(&other, "SYN_RECV>ESTABLISHED", |e| e.counters = measured(shorter, 0));
+        scene.finish(true);
+        assert_eq!(scene.unfinished()[0].handshake_rtt_us, told, "{shorter}");
+    }
+}
+
+#[test]
+fn a_half_open_connection_that_a_dump_has_shown_has_no_handshake_time() {
+    let (mut scene, s) = (Scene::new(), socket(1, 80, 5000));
+    scene.shown(&s, "NEW_SYN_RECV", None).wait(400).goes(&s, "LISTEN>SYN_RECV");
+    scene.goes_with(&s, "SYN_RECV>ESTABLISHED", |e| e.counters = measured(510_704, 0)).finish(true);
+    assert_eq!(scene.unfinished()[0].handshake_rtt_us, None);
 }
 
 #[test]

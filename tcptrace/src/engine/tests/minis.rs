@@ -104,8 +104,46 @@ fn a_fin_timeout_above_a_minute_counts_twice_what_is_beyond() {
     poll(&mut scene, &s, "FIN_WAIT2", 1000);
     scene.wait(1200).dumped();
     assert_eq!(scene.end(), "fin_wait_2_timeout");
-    let stay = scene.closed()[0].states.last().unwrap().stay;
-    assert!((5900..6200).contains(&(stay.ns.unwrap() / 1_000_000)), "{stay:?}");
+    // Two waits, each with its own timer, but one transition out of the state.
+    let states = &scene.closed()[0].states;
+    let [full, mini] = [states[3], states[4]].map(|stay| (stay.state, stay.stay));
+    assert_eq!(full, (TcpState::FinWait2, Span::exact(3_040_000_000)));
+    assert_eq!((mini.0, mini.1.evidence), (TcpState::FinWait2, Evidence::Estimated));
+    assert!((2900..3200).contains(&(mini.1.ns.unwrap() / 1_000_000)), "{mini:?}");
+    let left = scene.moves().last().unwrap().in_from;
+    assert!((5900..6300).contains(&(left.ns.unwrap() / 1_000_000)), "{left:?}");
+    assert_eq!(scene.moves().len(), 5);
+}
+
+#[test]
+fn an_orphan_that_waits_as_a_full_socket_says_itself_how_long_the_timewait_socket_waits() {
+    let (mut scene, s) = (Scene::new(), socket(1, 5000, 80));
+    scene.goes(&s, CLOSING).goes_as(&s, "FIN_WAIT1>FIN_WAIT2", |f| f.dead = true);
+    scene.wait(3039).goes_as(&s, "FIN_WAIT2>CLOSE", |f| f.dead = true).finish(true);
+    let life = scene.unfinished()[0];
+    assert_eq!(path(life), "SYN_SENT=1 ESTABLISHED=1 FIN_WAIT_1=1 FIN_WAIT_2=3040 FIN_WAIT_2");
+    let open = life.states.last().unwrap();
+    assert_eq!(open.expires.unwrap().since(open.entered.unwrap()), 3_040_000_000);
+}
+
+#[test]
+fn a_close_after_shutdown_is_no_second_stay_in_fin_wait_2() {
+    let (mut scene, s) = (Scene::new(), socket(1, 5000, 80));
+    scene.goes(&s, CLOSING).goes(&s, "FIN_WAIT1>FIN_WAIT2").wait(3000);
+    scene.goes_as(&s, "FIN_WAIT2>FIN_WAIT2", |f| f.dead = true);
+    scene.goes_as(&s, "FIN_WAIT2>CLOSE", |f| f.dead = true).finish(true);
+    assert_eq!(path(scene.unfinished()[0]), "SYN_SENT=1 ESTABLISHED=1 FIN_WAIT_1=1 FIN_WAIT_2");
+}
+
+#[test]
+fn an_orphan_that_expired_before_its_namespace_told_the_timeout_is_called_expired() {
+    let (mut scene, s) = (Scene::new(), socket(1, 5000, 80));
+    scene.goes(&s, CLOSING).goes_as(&s, "FIN_WAIT1>FIN_WAIT2", |f| f.dead = true);
+    scene.goes_as(&s, "FIN_WAIT2>CLOSE", |f| f.dead = true).wait(1300);
+    scene.observe(&Event::FinTimeout { netns: 1, seconds: 1 });
+    scene.dumped();
+    assert_eq!(scene.end(), "fin_wait_2_timeout");
+    assert_eq!(path(scene.closed()[0]), "SYN_SENT=1 ESTABLISHED=1 FIN_WAIT_1=1 FIN_WAIT_2~1001");
 }
 
 #[test]
@@ -296,6 +334,8 @@ fn a_time_wait_that_may_never_have_been_made_has_no_length() {
     time_wait(&mut scene, &s);
     scene.observe(&Event::TimeWaitOverflow { at: Mono(scene.now), netns: 1, count: 1 });
     scene.wait(1000).dumped();
+    // It has not been ended early either.
+    assert_eq!(scene.end(), "time_wait");
     assert_eq!(scene.closed()[0].states[4].stay, Span::UNKNOWN);
 }
 

@@ -73,8 +73,8 @@ fn no_name_becomes_a_formula() {
         ("+1", "'+1"),
         ("-1", "'-1"),
         ("@a", "'@a"),
-        ("\tx", "'\tx"),
-        ("a,\"b\"\n", "a,\"b\"\n"),
+        ("\tx", "\\x09x"),
+        ("a,\"b\"\n", "a,\"b\"\\x0a"),
     ] {
         let mut subject = sample::v4();
         subject.owner = subject.owner.map(|owner| Owner { task: sample::task(1, comm), ..owner });

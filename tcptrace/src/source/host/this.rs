@@ -133,6 +133,11 @@ impl Host for ThisHost {
         }
     }
 
+    fn exists(&self, path: &Path) -> bool {
+        // A link that leads nowhere is something too.
+        fs::symlink_metadata(path).is_ok()
+    }
+
     fn page_bytes(&self) -> u64 {
         u64::try_from(rustix::param::page_size()).unwrap_or(4096)
     }

@@ -1,6 +1,7 @@
 //! Loading and attaching.
 
 use std::borrow::Cow;
+use std::thread;
 
 use aya::maps::{HashMap, PerCpuArray, RingBuf};
 use aya::programs::{BtfTracePoint, Program, ProgramError, TracePoint};
@@ -12,9 +13,10 @@ use super::cost::Meter;
 use super::drain::Ring;
 use super::error::{AttachError, short};
 use super::log::Log;
+use super::rearm::Kills;
 use super::reasons::Reasons;
 use super::scope::Scope;
-use super::{Kernel, Path, WAKE, layout, offsets, pids};
+use super::{Kernel, Path, WAKE, layout, offsets, pids, symbols};
 
 /// The smallest ring buffer: one page of the largest that Linux uses.
 const LEAST_RING: u32 = 1 << 16;
@@ -40,6 +42,8 @@ pub struct Want {
     pub destroyed: bool,
     /// Children of the watched pids.
     pub follow_forks: bool,
+    /// The timers of timewait sockets: exact ends, at a price for every timer of the host.
+    pub timers: bool,
     /// The kernel half's own diagnostics, on stderr.
     pub diagnostics: bool,
 }
@@ -90,6 +94,8 @@ impl Kernel {
     }
 
     fn btf(options: &Options, btf: &Btf) -> Result<Self, AttachError> {
+        // The loader wants it in its own form; parsing takes as long as loading, so it goes on meanwhile.
+        let types = thread::spawn(aya::Btf::from_sys_fs);
         let resolved = offsets::resolve(btf);
         if let Some(name) = resolved.fatal() {
             return Err(AttachError::Unsuitable(format!("this kernel's BTF has no `{name}`")));
@@ -101,10 +107,13 @@ impl Kernel {
         for (name, loses) in &resolved.missing {
             kernel.notes.push(format!("this kernel's BTF has no `{name}`: {loses} unknown"));
         }
-        let types = aya::Btf::from_sys_fs().map_err(|error| {
-            AttachError::Unsuitable(format!("cannot read the kernel's BTF: {}", short(&error)))
-        })?;
-        let main = if options.deaf { "tcp_destroy_sock" } else { "inet_sock_set_state" };
+        let types = types
+            .join()
+            .map_err(|_| AttachError::Failed("reading the kernel's BTF panicked".into()))?
+            .map_err(|error| {
+                AttachError::Unsuitable(format!("cannot read the kernel's BTF: {}", short(&error)))
+            })?;
+        let main = if options.deaf { "sock_send_length" } else { "inet_sock_set_state" };
         // Accept and the neighbours first: an event of the main program then never lacks them.
         kernel.attach_accept(accept_ret);
         if options.want.resets {
@@ -117,6 +126,9 @@ impl Kernel {
         }
         if options.want.destroyed {
             kernel.attach_optional("destroyed", "tcp_destroy_sock", &types);
+        }
+        if options.want.timers {
+            kernel.attach_timers(&types);
         }
         if options.want.follow_forks {
             kernel.attach_optional("forked", "sched_process_fork", &types);
@@ -159,6 +171,15 @@ impl Kernel {
         if btf.is_some() {
             kernel.attach_accept(layout.accept_ret);
         }
+        if options.want.follow_forks {
+            match aya::Btf::from_sys_fs() {
+                Ok(types) => kernel.attach_optional("forked", "sched_process_fork", &types),
+                Err(error) => kernel.notes.push(format!(
+                    "--follow-forks has no effect for children born from now on: it needs the kernel's BTF ({})",
+                    short(&error)
+                )),
+            }
+        }
         let event = if options.deaf { ("tcp", "tcp_destroy_sock") } else { ("sock", "inet_sock_set_state") };
         kernel
             .attach_classic("state_change_classic", event)
@@ -182,6 +203,13 @@ impl Kernel {
             .override_global("LAYOUT", layout.as_slice(), true)
             .override_global("CONFIG", config.as_slice(), true)
             .map_max_entries("EVENTS", options.ring_bytes);
+        // Memory for what this run does not use.
+        if path == Path::Btf {
+            loader.map_max_entries("MEMORY_BY_ADDRESS", 1);
+        }
+        if options.scope.pids.is_empty() {
+            loader.map_max_entries("ACCEPTED", 1);
+        }
         if !options.want.diagnostics {
             // The diagnostics' own ring, at its smallest while nothing is written to it.
             loader.map_max_entries("AYA_LOGS", LEAST_RING);
@@ -211,6 +239,7 @@ impl Kernel {
             lost,
             lost_seen: [0; wire::lost::COUNT as usize],
             undecodable: 0,
+            kills: Kills::default(),
             watched_ports: take(&mut ebpf, "WATCHED_PORTS")?,
             notes,
             attached: Vec::new(),
@@ -264,6 +293,25 @@ impl Kernel {
         }
     }
 
+    /// Exact ends of timewait sockets, where the address of their timer's function can be known.
+    fn attach_timers(&mut self, types: &aya::Btf) {
+        if symbols::address("tw_timer_handler").is_none() {
+            self.notes.push(
+                "--exact has no effect: /proc/kallsyms does not show `tw_timer_handler` (root or CAP_SYSLOG is needed, and \
+                 kernel.kptr_restrict below 2)"
+                    .into(),
+            );
+            return;
+        }
+        for (program, tracepoint) in [
+            ("timer_started", "timer_start"),
+            ("timer_cancelled", "timer_cancel"),
+            ("timer_expired", "timer_expire_entry"),
+        ] {
+            self.attach_optional(program, tracepoint, types);
+        }
+    }
+
     /// accept() and accept4() share one program.
     fn attach_accept(&mut self, accept_ret: u16) {
         let claim = "accepted connections keep their listener's owner until they act themselves";
@@ -295,6 +343,9 @@ fn config(options: &Options) -> Config {
     config.wake_bytes = u64::from(options.ring_bytes / 4);
     config.own_pid = std::process::id();
     config.mptcp = options.mptcp.into();
+    if options.want.timers {
+        config.tw_timer_handler = symbols::address("tw_timer_handler").unwrap_or(0);
+    }
     config.follow_forks = options.want.follow_forks.into();
     config
 }

@@ -4,7 +4,10 @@
 //! Linux `Documentation/bpf/btf.rst`.
 
 use std::fs;
+use std::hash::{Hash as _, Hasher as _};
 use std::io;
+
+use rustc_hash::{FxHashMap, FxHasher};
 
 /// Where the kernel shows its BTF.
 pub const VMLINUX: &str = "/sys/kernel/btf/vmlinux";
@@ -27,6 +30,8 @@ pub struct Btf {
     /// Start of each type's record in `bytes`; the id is the index plus one.
     types: Vec<u32>,
     strings: usize,
+    /// Ids of the first type of each kind and name that can be asked for, by a hash of both.
+    names: FxHashMap<u64, u32>,
 }
 
 /// Where a member lies.
@@ -55,7 +60,7 @@ impl Btf {
     /// `InvalidData` when the bytes are not BTF or are cut off.
     pub fn parse(bytes: Vec<u8>) -> io::Result<Self> {
         let bad = || io::Error::new(io::ErrorKind::InvalidData, "not BTF, or cut off");
-        let mut btf = Self { bytes, types: Vec::new(), strings: 0 };
+        let mut btf = Self { bytes, types: Vec::new(), strings: 0, names: FxHashMap::default() };
         if btf.half(0) != Some(0xeb9f) {
             return Err(bad());
         }
@@ -73,6 +78,7 @@ impl Btf {
         while at < end {
             btf.types.push(u32::try_from(at).map_err(|_| bad())?);
             let info = btf.word(at + 4).ok_or_else(bad)?;
+            btf.note_name(at, info >> 24 & 0x1f);
             let count = (info & 0xffff) as usize;
             at += 12
                 + match info >> 24 & 0x1f {
@@ -157,14 +163,26 @@ impl Btf {
         })
     }
 
+    /// Remembers the type at `at` by its name, if it is of a kind that is asked for by name.
+    fn note_name(&mut self, at: usize, kind: u32) {
+        if !matches!(kind, KIND_STRUCT | KIND_ENUM | KIND_TYPEDEF) {
+            return;
+        }
+        let (Some(offset), Ok(id)) = (self.word(at), u32::try_from(self.types.len())) else { return };
+        let rest = self.bytes.get(self.strings + offset as usize..).unwrap_or_default();
+        let name = rest.split(|byte| *byte == 0).next().unwrap_or_default();
+        if !name.is_empty() {
+            let key = hash(kind, name);
+            self.names.entry(key).or_insert(id);
+        }
+    }
+
     /// The first type of that kind and name.
     fn named(&self, kind: u32, name: &str) -> Option<u32> {
-        let index = self.types.iter().position(|at| {
-            let at = *at as usize;
-            self.word(at + 4).is_some_and(|info| info >> 24 & 0x1f == kind)
-                && self.word(at).is_some_and(|offset| self.is_string(offset, name))
-        })?;
-        u32::try_from(index + 1).ok()
+        let id = *self.names.get(&hash(kind, name.as_bytes()))?;
+        let at = self.position(id)?;
+        // Another name may have the same hash.
+        (self.word(at + 4)? >> 24 & 0x1f == kind && self.is_string(self.word(at)?, name)).then_some(id)
     }
 
     /// Through typedefs, const, volatile, restrict and type tags to what is meant.
@@ -205,6 +223,12 @@ impl Btf {
     fn half(&self, at: usize) -> Option<u16> {
         self.bytes.get(at..)?.first_chunk().map(|chunk| u16::from_ne_bytes(*chunk))
     }
+}
+
+fn hash(kind: u32, name: &[u8]) -> u64 {
+    let mut hasher = FxHasher::default();
+    (kind, name).hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(test)]

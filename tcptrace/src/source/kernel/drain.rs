@@ -74,10 +74,11 @@ impl Kernel {
             let Some(record) = ring.next() else { break };
             taken += 1;
             match Record::decode(&record).and_then(|record| convert::event(&record, &self.reasons, classic)) {
-                Some(event) => each(event),
+                Some(event) => self.kills.pass(event, &mut each),
                 None => self.undecodable += 1,
             }
         }
+        self.kills.settle(Self::now(), &mut each);
         self.ring.more = taken == budget;
         taken
     }
@@ -106,6 +107,13 @@ impl Kernel {
     /// Records beside the state changes (who accepted, resets) that were lost since the last call: owners and causes may be missing.
     pub fn lost_hints(&mut self) -> u64 {
         self.newly_lost(wire::lost::HINTS).unwrap_or(0)
+    }
+
+    /// Whether state changes were lost since the last [`Kernel::losses`].
+    pub(super) fn has_lost(&self) -> bool {
+        let index = wire::lost::RING;
+        let seen = self.lost_seen.get(index as usize).copied().unwrap_or(0);
+        self.lost.get(&index, 0).is_ok_and(|counters| counters.iter().sum::<u64>() > seen)
     }
 
     /// What a counter has grown by, if it has.

@@ -81,6 +81,8 @@ pub fn resolve(btf: &Btf) -> Resolved {
         tw_timer: at("inet_timewait_sock.tw_timer", "exact ends of TIME_WAIT"),
         tw_substate: at("inet_timewait_sock.tw_substate", "exact ends of TIME_WAIT"),
         timer_function: at("timer_list.function", "exact ends of TIME_WAIT"),
+        timer_expires: at("timer_list.expires", "exact ends of TIME_WAIT"),
+        pad: 0,
         fastopen_child_mask: mask(btf, "syn_fastopen_child"),
         is_mptcp_mask: mask(btf, "is_mptcp"),
         sk_shutdown_shift: 0,

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::fs;
 
+use crate::source::kernel::probe;
+
 use super::check::{Check, Lack};
 
 const LOCKDOWN: &str = "/sys/kernel/security/lockdown";
@@ -60,15 +62,17 @@ pub(super) fn check(release: Release) -> Check {
 /// Whether maps of the kind that carries our events can be made; `None` when the kernel does not let us try.
 pub(super) fn ring_buffer() -> Option<Check> {
     let check = Check::new("ring buffer", "BPF_MAP_TYPE_RINGBUF", "Linux kernel/bpf/ringbuf.c");
-    match aya::sys::is_map_supported(aya::maps::MapType::RingBuf) {
-        Ok(true) => Some(check.fine("the kernel has it")),
-        Ok(false) => Some(check.missing(
-            Lack::Kernel,
-            "this kernel has no BPF ring buffer (Linux 5.8)",
-            "boot Linux 5.8 or later",
-        )),
-        Err(_) => None,
-    }
+    probe::ring_buffer().map(|has_it| {
+        if has_it {
+            check.fine("the kernel has it")
+        } else {
+            check.missing(
+                Lack::Kernel,
+                "this kernel has no BPF ring buffer (Linux 5.8)",
+                "boot Linux 5.8 or later",
+            )
+        }
+    })
 }
 
 /// Whether the kernel protects itself against root.

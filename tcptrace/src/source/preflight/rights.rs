@@ -3,12 +3,12 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 
-use aya::sys::{Stats, enable_stats};
 use rustix::process::{Resource, getrlimit};
 
 use super::check::{Check, Lack};
 use super::release::Release;
 use crate::source::capabilities::{Capabilities, Capability};
+use crate::source::kernel::probe;
 use crate::source::sysctl;
 
 /// Inode of the initial user namespace (Linux `include/uapi/linux/nsfs.h`: USER_NS_INIT_INO).
@@ -131,12 +131,13 @@ pub(super) fn statistics() -> Check {
         // Not ours to turn off, but who measures overheads should know.
         return check.fine("always on (kernel.bpf_stats_enabled=1, which costs every eBPF program a little)");
     }
-    match enable_stats(Stats::RunTime) {
-        Ok(_) => check.fine("the kernel times our programs when asked"),
-        Err(_) => check.degraded(
+    if probe::run_time_figures() {
+        check.fine("the kernel times our programs when asked")
+    } else {
+        check.degraded(
             "the kernel does not time eBPF programs for us: what tcptrace costs is not known",
             "run as root or with CAP_SYS_ADMIN, on Linux 5.8 or later",
-        ),
+        )
     }
 }
 

@@ -103,7 +103,7 @@ fn on_a_thread(ring_bytes: u32) -> Result<Tried, AttachError> {
 async fn attach(ring_bytes: u32) -> Result<Tried, AttachError> {
     let mut kernel = Kernel::attach(&Options {
         attach: Attach::Auto,
-        want: Want { resets: true, destroyed: true, follow_forks: true, diagnostics: true },
+        want: Want { resets: true, destroyed: true, follow_forks: true, timers: false, diagnostics: true },
         mptcp: false,
         ring_bytes,
         measure: false,

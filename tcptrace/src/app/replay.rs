@@ -1,0 +1,131 @@
+//! Any view on a recording: no rights, no kernel.
+
+use std::io::{self, Write as _};
+use std::path::Path;
+use std::time::Instant;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::desk::Desk;
+use super::output;
+use super::spool::{Spool, judge};
+use crate::engine::gate::Gate;
+use crate::engine::{Config, Engine};
+use crate::failure::{ExitCode, Failure};
+use crate::model::event::Event;
+use crate::model::summary::Summary;
+use crate::model::time::Mono;
+use crate::plan::{Format, Kind, Trace};
+use crate::recording::{Header, moment};
+use crate::sink::notice;
+use crate::source::replay::{Pace, Replay};
+
+/// Plays the recording into the view of the plan.
+///
+/// # Errors
+/// It cannot be read, is corrupt, or the output cannot be written.
+pub(super) fn run(plan: &Trace, recording: &Path) -> Result<ExitCode, Failure> {
+    let (header, replay) = Replay::open(recording)?;
+    let spool = output::open(&plan.output)?;
+    output::empty(&plan.output, &spool)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(ExitCode::Runtime, format!("starting the runtime: {error}")))?;
+    runtime.block_on(play(plan, &header, replay, spool))
+}
+
+async fn play(plan: &Trace, header: &Header, mut replay: Replay, spool: Spool) -> Result<ExitCode, Failure> {
+    let signals = signal(SignalKind::interrupt()).and_then(|int| Ok((int, signal(SignalKind::terminate())?)));
+    let (mut int, mut term) =
+        signals.map_err(|error| Failure::new(ExitCode::Runtime, format!("handling signals: {error}")))?;
+    let sink = output::sink(plan, spool.inlet(), header.anchor)?;
+    let gate = Gate::new(plan.filter.clone(), plan.show(), plan.count);
+    let mut desk = Desk::new(Engine::new(config(plan, header)), gate, sink, None);
+    let mut pace = plan.pace.then(|| Pace::new(Instant::now()));
+    let (mut events, mut first, mut last) = (Vec::new(), None, header.anchor.mono);
+    'all: loop {
+        let more = replay.next_batch(&mut events);
+        for event in events.drain(..) {
+            let at = moment(&event);
+            if let Some(at) = at {
+                first.get_or_insert(at);
+                last = last.max(at);
+            }
+            if let (Some(pace), Some(at)) = (&mut pace, at)
+                && let Some(wait) = pace.wait(at, Instant::now())
+            {
+                desk.flush();
+                spool.hand_over();
+                if stopped(&mut int, &mut term, tokio::time::sleep(wait)).await {
+                    break 'all;
+                }
+            }
+            if let Event::Forked { child } = event {
+                desk.gate.filter_mut().pids.insert(child);
+            }
+            desk.observe(&event);
+        }
+        desk.flush();
+        if stopped(&mut int, &mut term, spool.room()).await {
+            break;
+        }
+        spool.hand_over();
+        if let Some(trouble) = desk.trouble() {
+            return Err(trouble);
+        }
+        let over =
+            plan.duration.is_some_and(|duration| first.is_some_and(|first: Mono| last > first + duration));
+        if !more? || over || desk.gate.is_done() || spool.is_broken() {
+            break;
+        }
+    }
+    if let Some(warning) = replay.warning() {
+        // Nobody may read stderr.
+        let _ = writeln!(io::stderr(), "tcptrace: {warning}");
+    }
+    desk.finish(last, matches!(&plan.kind, Kind::Lives(lives) if lives.unfinished));
+    let summary = Summary {
+        events: desk.engine.events(),
+        lost: desk.engine.lost(),
+        connections: desk.engine.connections(),
+        evictions: desk.engine.evictions(),
+        duration_ns: last.since(first.unwrap_or(last)),
+        ..Summary::default()
+    };
+    if plan.output.format == Format::Json {
+        let _ = notice::write_summary(&mut io::stderr(), &summary);
+    }
+    if let Err(error) = desk.sink.finish(&summary) {
+        desk.fail(error);
+    }
+    judge(spool.close().await, plan.output.path.as_deref())?;
+    let code = if plan.strict && summary.lost > 0 { ExitCode::Lost } else { ExitCode::Ok };
+    desk.trouble().map_or(Ok(code), Err)
+}
+
+/// Waits for `work`; true when a signal came first.
+async fn stopped(int: &mut Signal, term: &mut Signal, work: impl Future<Output = ()>) -> bool {
+    tokio::select! {
+        biased;
+        _ = int.recv() => true,
+        _ = term.recv() => true,
+        () = work => false,
+    }
+}
+
+/// The engine as it was told what it was told.
+fn config(plan: &Trace, header: &Header) -> Config {
+    Config {
+        max_connections: plan.max_connections,
+        through_time_wait: matches!(&plan.kind, Kind::Lives(lives) if lives.through_time_wait),
+        fin_timeout_s: header.fin_timeout_s,
+        hz: header.hz,
+        own_pid: header.own_pid,
+        cookies: header.cookies,
+        resets: header.resets,
+        destroys: header.destroys && matches!(plan.kind, Kind::Lives(_)),
+        timers: header.exact,
+        complete_since: header.complete_since,
+    }
+}
