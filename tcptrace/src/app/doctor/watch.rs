@@ -24,6 +24,8 @@ use crate::source::sock_diag::set::DiagSet;
 const TICK: Duration = Duration::from_millis(100);
 /// Events taken at once.
 const BUDGET: usize = 4096;
+/// And so often, before something else has its turn.
+const ROUNDS: u32 = 64;
 
 /// The picture at the beginning, and what moved in the `watch` after it. A signal ends it early.
 ///
@@ -52,6 +54,8 @@ pub(super) fn run(
         };
         let before = gather::picture(set, &plan.netns, &mut |seen| {
             if let Some(tracer) = &mut tracer {
+                // A look must not overtake the events before it.
+                tracer.catch_up();
                 tracer.observe(&Event::Snapshot(*seen));
             }
         });
@@ -169,7 +173,13 @@ impl Tracer {
         }
     }
 
+    /// Takes what is in the ring now; bounded, for a ring that is filled as fast.
+    fn catch_up(&mut self) {
+        let _ = (0..ROUNDS).find(|_| self.drain() < BUDGET);
+    }
+
     fn tick(&mut self) {
+        self.catch_up();
         self.observe(&Event::Tick(Kernel::now()));
         for (place, count) in self.kernel.losses() {
             self.observe(&Event::Lost { at: Kernel::now(), count, place });
