@@ -1,6 +1,7 @@
 //! Floor 4: parse, plan, run. `main` prints what it returns.
 
 mod desk;
+mod doctor;
 mod dumps;
 mod kill;
 mod names;
@@ -47,6 +48,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Failur
         Plan::Repair(path) => repaired(&record::repair(&path)?),
         Plan::Stuck(plan) => stuck::run(&plan),
         Plan::Kill(plan) => kill::run(&plan),
+        Plan::Doctor(plan) => doctor::run(&plan),
         Plan::Schema => print(|out| writeln!(out, "{:#}", json::schema()), false),
         Plan::Preflight { json } => preflight::preflight(json, &mut io::stdout().lock()),
         Plan::Version { verbose } => {

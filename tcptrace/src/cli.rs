@@ -1,5 +1,6 @@
 //! The command line, as clap types. Values stay words here: `plan` judges them and says what is wrong in one sentence.
 
+mod doctor;
 mod filter;
 mod help;
 mod lives;
@@ -11,6 +12,7 @@ mod tracing;
 
 use clap::{ArgAction, Parser, Subcommand};
 
+pub use doctor::DoctorArgs;
 pub use filter::FilterArgs;
 pub use lives::LivesArgs;
 pub use output::{ColorWord, FormatWord, OutputArgs, TimeWord};
@@ -70,6 +72,12 @@ pub enum Command {
     /// Works through SOCK_DESTROY, as `ss -K`. Holders see ECONNABORTED, peers what is printed. Never touches LISTEN and TIME_WAIT
     /// unless --state names them.
     Kill(KillArgs),
+    /// Examine this host: what is stuck or runs out, whose fault it is, and the three things to do first
+    ///
+    /// Looks at every TCP socket of every network namespace, watches for 10 s (-d), looks again, and says what it found with figures,
+    /// reasons and sources. Ends with 3 when something needs doing.
+    #[command(after_long_help = help::doctor())]
+    Doctor(DoctorArgs),
     /// Write all that happens into FILE, for any view later: --from FILE
     ///
     /// A recording holds the kernel's events, dumps and losses as JSON lines in zstd, at most a second of them is lost in a crash.

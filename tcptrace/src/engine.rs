@@ -16,6 +16,7 @@ use crate::model::snapshot::SocketSnapshot;
 use crate::model::socket::{Protocol, SocketId, SocketRef};
 use crate::model::time::Mono;
 
+pub mod doctor;
 pub mod edge;
 pub mod filter;
 pub mod gate;

@@ -4,6 +4,7 @@
 
 mod address;
 mod conflict;
+mod doctor;
 mod elsewhere;
 mod lives;
 mod output;
@@ -25,6 +26,7 @@ use crate::model::state::TcpState;
 use crate::source::host::Host;
 use crate::source::kernel::Attach;
 
+pub use doctor::Doctor;
 pub use lives::Lives;
 pub use output::{Color, Format, Output};
 pub use quantity::RING_BYTES;
@@ -40,6 +42,8 @@ pub enum Plan {
     Stuck(Box<Stuck>),
     /// Close stuck sockets.
     Kill(Box<Kill>),
+    /// Examine the host.
+    Doctor(Box<Doctor>),
     /// Trace and record.
     Record(Box<Record>),
     /// Cut back a recording that broke off.
@@ -150,6 +154,9 @@ impl Plan {
                 conflict::check(args)?;
                 conflict::refuse_tracing(args, "kill")?;
                 return Kill::new(args, kill, host).map(|kill| Self::Kill(Box::new(kill)));
+            }
+            Some(Command::Doctor(flags)) => {
+                return Doctor::new(args, flags, host).map(|doctor| Self::Doctor(Box::new(doctor)));
             }
             Some(Command::Schema) => {
                 conflict::refuse_flags(args, "schema")?;

@@ -3,6 +3,7 @@
 pub mod column;
 pub mod csv;
 mod digits;
+pub mod doctor;
 pub mod duration;
 pub mod escape;
 pub mod json;

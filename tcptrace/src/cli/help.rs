@@ -50,6 +50,15 @@ Examples:
   sudo tcptrace stuck --check --warning 10 --critical 'count>100,age>1h'   a Nagios plugin
 ";
 
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  sudo tcptrace doctor                                 watch for 10 s, then say what is wrong
+  sudo tcptrace doctor --instant                       one look, no waiting, no eBPF
+  sudo tcptrace doctor --pid 1234 -d 1m                one process and its peers, for a minute
+  sudo tcptrace doctor --sysctl /etc/sysctl.d/99.conf  what each line of it would do here
+  sudo tcptrace doctor -o json                         `finding` records, for a program
+";
+
 const RECORD_EXAMPLES: &str = "\
 Examples:
   sudo tcptrace record rec.jsonl.zst -d 1m                 a minute of everything
@@ -112,6 +121,11 @@ pub(super) fn stuck() -> String {
     text.push_str("\n\n");
     text.push_str(&exit_codes());
     text
+}
+
+/// After `doctor --help`.
+pub(super) fn doctor() -> String {
+    format!("{DOCTOR_EXAMPLES}\n{}", exit_codes())
 }
 
 fn exit_codes() -> String {
