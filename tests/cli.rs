@@ -167,7 +167,8 @@ fn as_nobody(words: &[&str]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("tcptrace");
     fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
-    fs::copy(TCPTRACE, &copy).unwrap();
+    // Not by this process: a test beside this one that forks meanwhile would hold the copy open for writing (ETXTBSY).
+    assert!(Command::new("cp").arg(TCPTRACE).arg(&copy).status().unwrap().success());
     let nobody =
         ["--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"];
     Command::new("setpriv").args(nobody).arg(copy).args(words).env("RUST_BACKTRACE", "1").output().unwrap()
