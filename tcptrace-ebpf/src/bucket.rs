@@ -28,7 +28,8 @@ const BEGINS: [u64; SCALE] = [
 
 /// The bucket in which each 32nd of an octave begins; at most one boundary lies within a 32nd.
 const GUESS: [u8; 32] = [
-    0, 0, 1, 2, 2, 3, 3, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 12, 13, 13, 14, 14, 14, 15, 15,
+    0, 0, 1, 2, 2, 3, 3, 4, 5, 5, 6, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 12, 13, 13, 14, 14, 14, 15,
+    15,
 ];
 
 /// Slots of a state: one an octave, and what has no length.

@@ -2,6 +2,7 @@
 
 mod desk;
 mod dumps;
+mod hist;
 mod names;
 mod output;
 mod preflight;

@@ -2,6 +2,7 @@
 
 mod filter;
 mod help;
+mod hist;
 mod lives;
 mod output;
 mod parse;
@@ -11,6 +12,7 @@ mod tracing;
 use clap::{ArgAction, Parser, Subcommand};
 
 pub use filter::FilterArgs;
+pub use hist::{AggregateWord, HistArgs};
 pub use lives::LivesArgs;
 pub use output::{ColorWord, FormatWord, OutputArgs, TimeWord};
 pub use parse::{Parsed, parse};
@@ -57,6 +59,12 @@ pub enum Command {
     /// Print one line a finished connection: who, how long, how it ended, the time in each state
     #[command(after_long_help = help::lives())]
     Lives(LivesArgs),
+    /// Count how long connections stay in each state: percentiles and histograms, in the kernel, at any rate
+    ///
+    /// A stay is counted when it ends. Only what kernel events mark at both ends is in the histograms; what began before, is
+    /// estimated (the ends of TIME_WAIT without --exact) or not known is counted beside.
+    #[command(after_long_help = help::hist())]
+    Hist(HistArgs),
     /// Write all that happens into FILE, for any view later: --from FILE
     ///
     /// A recording holds the kernel's events, dumps and losses as JSON lines in zstd, at most a second of them is lost in a crash.

@@ -18,6 +18,7 @@ use crate::model::time::Mono;
 pub mod edge;
 pub mod filter;
 pub mod gate;
+pub mod histogram;
 pub mod update;
 
 mod absent;

@@ -5,6 +5,7 @@
 mod address;
 mod conflict;
 mod elsewhere;
+mod hist;
 mod lives;
 mod output;
 mod place;
@@ -17,13 +18,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::{Args, AttachWord, Command, FilterArgs};
-use crate::engine::filter::{Family, Filter};
+use crate::engine::filter::{Family, Filter, LifeFilter};
 use crate::engine::gate::Show;
+use crate::engine::histogram::group::By;
 use crate::failure::Failure;
 use crate::model::state::TcpState;
 use crate::source::host::Host;
 use crate::source::kernel::Attach;
 
+pub use hist::Hist;
 pub use lives::Lives;
 pub use output::{Color, Format, Output};
 pub use quantity::RING_BYTES;
@@ -92,11 +95,25 @@ pub struct Trace {
 }
 
 impl Trace {
+    /// Lives that have not ended are told at the end of the run.
+    #[must_use]
+    pub fn wants_unfinished(&self) -> bool {
+        match &self.kind {
+            Kind::Lives(lives) => lives.unfinished,
+            // What they have left behind counts.
+            Kind::Hist(hist) => hist.by.contains(&By::End),
+            Kind::Stream => false,
+        }
+    }
+
     /// What the gate lets through for this run.
     #[must_use]
     pub fn show(&self) -> Show {
         match &self.kind {
             Kind::Lives(lives) => Show::Lives(lives.filter.clone()),
+            // How a connection ends is known at its end only.
+            Kind::Hist(hist) if hist.by.contains(&By::End) => Show::Lives(LifeFilter::default()),
+            Kind::Hist(_) => Show::Transitions,
             Kind::Stream if self.raw => Show::KernelEvents,
             Kind::Stream => Show::Transitions,
         }
@@ -110,6 +127,8 @@ pub enum Kind {
     Stream,
     /// Each connection when it ends.
     Lives(Lives),
+    /// How long stays last.
+    Hist(Hist),
 }
 
 impl Plan {
@@ -122,13 +141,14 @@ impl Plan {
         if *version {
             return Ok(Self::Version { verbose: tracing.verbose > 0 });
         }
-        let lives = match command {
-            None | Some(Command::Record(_)) => None,
+        let kind = match command {
+            None | Some(Command::Record(_)) => Kind::Stream,
             Some(Command::Repair(repair)) => {
                 conflict::refuse_flags(args, "repair")?;
                 return Ok(Self::Repair(repair.file.clone()));
             }
-            Some(Command::Lives(lives)) => Some(lives),
+            Some(Command::Lives(lives)) => Kind::Lives(Lives::new(lives)?),
+            Some(Command::Hist(hist)) => Kind::Hist(Hist::new(hist, host)?),
             Some(Command::Schema) => {
                 conflict::refuse_flags(args, "schema")?;
                 return Ok(Self::Schema);
@@ -139,10 +159,9 @@ impl Plan {
         };
         conflict::check(args)?;
         let mut notes = Vec::new();
-        let kind = lives.map_or(Ok(Kind::Stream), |args| Lives::new(args).map(Kind::Lives))?;
         let elsewhere = elsewhere::Elsewhere(host);
         let recorded: &dyn Host = if tracing.from.is_some() { &elsewhere } else { host };
-        let trace = Trace {
+        let mut trace = Trace {
             filter: filter_of(filter, recorded, &mut notes)?,
             from: tracing.from.clone(),
             pace: tracing.pace,
@@ -170,6 +189,13 @@ impl Plan {
             notes,
         };
         conflict::check_trace(&trace)?;
+        if let (Kind::Hist(hist), Some(Command::Hist(args))) = (&trace.kind, command) {
+            let (mut hist, mut notes) = (hist.clone(), std::mem::take(&mut trace.notes));
+            // A stay is in one state: which ones to count is no matter of transitions.
+            hist.states = std::mem::take(&mut trace.filter.states);
+            hist.settle(args.aggregate, &trace, &mut notes);
+            trace = Trace { kind: Kind::Hist(hist), notes, ..trace };
+        }
         if let Some(Command::Record(record)) = command {
             return Record::new(record, filter, trace, host).map(|record| Self::Record(Box::new(record)));
         }

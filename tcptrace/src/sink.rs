@@ -5,6 +5,7 @@ pub mod csv;
 mod digits;
 pub mod duration;
 pub mod escape;
+pub mod histogram;
 pub mod json;
 pub mod lives;
 pub mod notice;

@@ -205,7 +205,8 @@ impl Life {
     }
 
     pub(crate) fn subject(&self) -> Subject {
-        Subject { id: ConnectionId(self.id), socket: self.socket(), owner: self.owner }
+        let (id, opened_by) = (ConnectionId(self.id), self.opened_by);
+        Subject { id, socket: self.socket(), owner: self.owner, opened_by }
     }
 
     /// Notes what the facts of an event tell of the rest of its life.

@@ -93,7 +93,7 @@ fn trace(line: &str) -> Trace {
 fn lives(line: &str) -> Lives {
     match trace(line).kind {
         Kind::Lives(lives) => lives,
-        Kind::Stream => panic!("{line} is a stream"),
+        other => panic!("{line} is {other:?}"),
     }
 }
 

@@ -40,6 +40,7 @@ pub(super) fn subject(local: (&str, u16), remote: (&str, u16)) -> Subject {
             inode: Some(99),
         },
         owner: Some(Owner { task: task(1_234, "curl"), how: OwnerHow::Connect }),
+        opened_by: OpenedBy::Connect,
     }
 }
 

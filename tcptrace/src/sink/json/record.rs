@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 use super::super::row::Row;
 use super::Names;
 use super::finding::Finding;
+use super::histogram::HistogramRecord;
 use super::owner::{DetailRecord, OwnerRecord, TaskRecord};
 use super::socket::SocketRecord;
 use super::word::{AnyState, KernelState, Word};
@@ -26,6 +27,8 @@ pub enum Record<'a> {
     Transition(Transition<'a>),
     /// A connection from first seen to its end.
     Lifecycle(Lifecycle<'a>),
+    /// How long stays lasted.
+    Histogram(Box<HistogramRecord<'a>>),
     /// What a check of this host found.
     Finding(Finding<'a>),
     /// Events that were lost.
