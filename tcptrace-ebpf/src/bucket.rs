@@ -7,7 +7,7 @@
 pub const SCALE: usize = 16;
 
 /// `floor(2^(63 + k/16))`: where the k-th bucket of an octave begins, in the octave of the highest bit.
-const BEGINS: [u64; SCALE] = [
+const BEGINS: [u64; SCALE + 1] = [
     0x8000_0000_0000_0000,
     0x85aa_c367_cc48_7b14,
     0x8b95_c1e3_ea8b_d6e6,
@@ -24,6 +24,8 @@ const BEGINS: [u64; SCALE] = [
     0xe0cc_deec_2a94_e111,
     0xeac0_c6e7_dd24_392e,
     0xf525_7d15_2486_cc2c,
+    // Where the last one ends: never looked at, but in reach as the verifier sees it.
+    u64::MAX,
 ];
 
 /// The bucket in which each 32nd of an octave begins; at most one boundary lies within a 32nd.
@@ -54,6 +56,6 @@ pub fn place(ns: u64) -> (u32, u32) {
     let fraction = (below << shift >> 58) as usize & 31;
     // Masks tell the verifier what the compiler knows.
     let guess = GUESS[fraction] as usize & 15;
-    let more = guess < 15 && below >= BEGINS[(guess + 1) & 15] >> shift;
+    let more = guess < 15 && below >= BEGINS[guess + 1] >> shift;
     (64 - shift, (guess as u32 + more as u32) & 15)
 }

@@ -13,6 +13,7 @@ use crate::engine::histogram::book::Book;
 use crate::engine::histogram::group::By;
 use crate::engine::update::Update;
 use crate::failure::{ExitCode, Failure};
+use crate::model::state::TcpState;
 use crate::model::summary::Summary;
 use crate::model::time::{ClockAnchor, Mono};
 use crate::plan::{Format, Hist, Trace};
@@ -44,6 +45,8 @@ struct State {
     picture: Option<File>,
     /// Stays are counted at the end of their connection.
     by_life: bool,
+    /// The kernel half counts: only the stays that end with a timewait socket are told.
+    counted: bool,
     /// Nobody tells the time but the events.
     replayed: bool,
     began: Mono,
@@ -99,12 +102,18 @@ impl Tally {
             log: log.map(|file| Log::new(BufWriter::new(file), anchor, names())),
             picture,
             by_life: plan.by.contains(&By::End),
+            counted: false,
             replayed,
             plan: plan.clone(),
             began: anchor.mono,
             from: anchor.mono,
             latest: anchor.mono,
         }))))
+    }
+
+    /// The kernel half counts all but what it tells.
+    pub(super) fn leave_to_kernel(&self) {
+        self.0.borrow_mut().counted = true;
     }
 
     /// Takes in what the kernel half has counted since the last time.
@@ -167,6 +176,10 @@ impl Sink for Tally {
             Update::Moved(moved, subject) if !state.by_life => {
                 if state.replayed {
                     state.pass(moved.at)?;
+                }
+                let told = matches!(moved.from, TcpState::FinWait2 | TcpState::Closing | TcpState::TimeWait);
+                if state.counted && !told {
+                    return Ok(());
                 }
                 state.book.moved(moved, subject);
             }

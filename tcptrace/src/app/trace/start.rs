@@ -100,6 +100,9 @@ impl<'a> Run<'a> {
         }
         let anchor = anchor(began);
         let tally = hist.map(|hist| Tally::open(plan, hist, spool.inlet(), anchor, false)).transpose()?;
+        if let Some(tally) = tally.as_ref().filter(|_| counting) {
+            tally.leave_to_kernel();
+        }
         let sink = match (record, &tally) {
             (Some(_), _) => output::quiet(),
             (None, Some(tally)) => Box::new(tally.clone()),
