@@ -134,6 +134,7 @@ fn facts() -> BoxedStrategy<SocketFacts> {
                 user_timeout,
                 unacked,
                 keepalive,
+                opened_by: None,
             }
         })
         .boxed()
@@ -416,6 +417,7 @@ fn typical(number: u64) -> Event {
             locked: true,
             dead: number % 5 > 2,
             ..Default::default()
+            opened_by: None,
         }),
         counters: Some(Counters {
             bytes_sent: life * 7 % 5_000,

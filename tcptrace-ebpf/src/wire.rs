@@ -324,7 +324,9 @@ pub struct StateChange {
     pub owner_how: u8,
     /// icsk_retransmits.
     pub unanswered: u8,
-    pub pad: [u8; 2],
+    /// Number of [`role`]; 0 = not asked for.
+    pub role: u8,
+    pub pad: u8,
     pub linger2: i32,
     pub srtt_us: u32,
     pub retransmits: u32,
@@ -591,6 +593,7 @@ plain!(StateChange {
     actor_comm,
     owner_how,
     unanswered,
+    role,
     pad,
     linger2,
     srtt_us,

@@ -210,7 +210,8 @@ impl Change<'_> {
             r.owner_comm = remembered.owner_comm;
             r.actor_comm = *actor_comm;
             r.owner_how = remembered.owner_how;
-            r.pad = [0; 2];
+            r.role = remembered.role;
+            r.pad = 0;
             r.pad2 = 0;
             if let Some(tcp) = self.tcp {
                 let tcp = tcp.pointer();
@@ -369,7 +370,8 @@ pub fn state_change_classic(ctx: TracePointContext) -> u32 {
                 r.actor_comm = comm;
                 r.owner_how = remembered.owner_how;
                 r.unanswered = 0;
-                r.pad = [0; 2];
+                r.role = 0;
+                r.pad = 0;
                 r.linger2 = 0;
                 r.srtt_us = 0;
                 r.retransmits = 0;

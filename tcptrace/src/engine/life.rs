@@ -214,6 +214,9 @@ impl Life {
         // The socket of an MPTCP subflow is not attached to a process even while the connection is.
         self.orphaned |= facts.dead && !facts.subflow;
         self.fastopen |= facts.fastopen;
+        if let (OpenedBy::Unknown, Some(opened_by)) = (self.opened_by, facts.opened_by) {
+            self.opened_by = opened_by;
+        }
     }
 
     /// Whether the time between the events of its SYN_RECV is no stay: the child of a listener is made when the handshake

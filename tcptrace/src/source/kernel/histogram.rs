@@ -5,14 +5,14 @@ use aya::maps::{HashMap, MapData, PerCpuArray, PerCpuHashMap, PerCpuValues};
 use aya::util::nr_cpus;
 use rustc_hash::FxHashMap;
 use tcptrace_ebpf::bucket::{AT_LEAST, SLOTS, UNKNOWN};
-use tcptrace_ebpf::wire::{self, Octave, STATES, by, role};
+use tcptrace_ebpf::wire::{self, Octave, STATES, by};
 
 use super::Kernel;
 use super::attach::take;
+use super::convert::opened_by;
 use super::error::{AttachError, short};
 use crate::engine::histogram::book::{Counted, Stays};
 use crate::engine::histogram::group::{By, Group};
-use crate::model::life::OpenedBy;
 use crate::model::state::TcpState;
 
 /// Octaves that a group has room for: some states, each over a few orders of magnitude.
@@ -176,13 +176,7 @@ fn named(group: &wire::Group) -> Group {
         rport: (rport != 0).then_some(rport),
         cgroup: (cgroup != 0).then_some(cgroup),
         netns: (netns != 0).then_some(netns),
-        role: match role {
-            role::CONNECT => Some(OpenedBy::Connect),
-            role::ACCEPT => Some(OpenedBy::Accept),
-            role::LISTEN => Some(OpenedBy::Listen),
-            role::SIMULTANEOUS => Some(OpenedBy::Simultaneous),
-            _ => None,
-        },
+        role: opened_by(role),
         ..Group::default()
     }
 }
