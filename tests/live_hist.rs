@@ -105,11 +105,19 @@ fn live_both_ways_of_counting_find_the_dwell_times() {
 /// The same stays in the same buckets, give or take one bucket: each program reads the clock for itself.
 fn same(kernel: &BTreeMap<(String, String), Value>, user: &BTreeMap<(String, String), Value>) {
     let keys = |of: &BTreeMap<(String, String), Value>| of.keys().cloned().collect::<Vec<_>>();
-    assert_eq!(keys(kernel), keys(user));
-    for (key, one) in kernel {
+    let of_connections = |key: &(String, String)| key.1 != "TIME_WAIT" && key.1 != "FIN_WAIT_2";
+    let of = |all: Vec<(String, String)>| all.into_iter().filter(of_connections).collect::<Vec<_>>();
+    assert_eq!(of(keys(kernel)), of(keys(user)));
+    for (key, one) in kernel.iter().filter(|(key, _)| user.contains_key(*key)) {
         let other = &user[key];
         assert_eq!(one["count"], other["count"], "{key:?}");
-        assert_eq!(one["evidence_counts"], other["evidence_counts"], "{key:?}");
+        if key.1 == "FIN_WAIT_2" || key.1 == "TIME_WAIT" {
+            // Their ends come from polls; only the stream sees the peer's end on the same host, which tells at once.
+            let estimated = |record: &Value| record["evidence_counts"]["estimated"].as_u64().unwrap();
+            assert!(estimated(one) <= estimated(other), "{key:?}");
+        } else {
+            assert_eq!(one["evidence_counts"], other["evidence_counts"], "{key:?}");
+        }
         let expand = |record: &Value| -> Vec<f64> {
             let buckets = record["buckets"].as_array().unwrap();
             let index = |bound: &Value| (bound.as_f64().unwrap()).log2() * 16.0;
@@ -133,9 +141,8 @@ fn same(kernel: &BTreeMap<(String, String), Value>, user: &BTreeMap<(String, Str
 fn live_every_key_groups_and_the_rest_is_other() {
     let Some(space) = Space::new() else { return };
     let by = ["pid,lport,netns,cgroup,role", "comm,raddr", "end"];
-    let tracers = by.map(|by| {
-        Tracer::start_as(&["hist", "--by", by, "--max-groups", "2"], &space.scope("btf"))
-    });
+    let tracers =
+        by.map(|by| Tracer::start_as(&["hist", "--by", by, "--max-groups", "2"], &space.scope("btf")));
     let mut actor = space.actor("grouped");
     let port = actor.listen("l", space.at4(0)).port();
     for _ in 0..6 {
@@ -147,7 +154,9 @@ fn live_every_key_groups_and_the_rest_is_other() {
         let wanted = |record: &&Value| record["type"] == "histogram" && record["state"] == state;
         records.iter().filter(wanted).cloned().collect()
     };
-    let all = |records: &[Value]| of(records, "ESTABLISHED").iter().map(|one| one["count"].as_u64().unwrap()).sum::<u64>();
+    let all = |records: &[Value]| {
+        of(records, "ESTABLISHED").iter().map(|one| one["count"].as_u64().unwrap()).sum::<u64>()
+    };
     assert_eq!((all(&keys), all(&names), all(&ends)), (12, 12, 12), "{keys:#?}");
     let server = of(&keys, "ESTABLISHED").into_iter().find(|one| one["group"]["lport"] == port);
     let Some(server) = server else { panic!("{keys:#?}") };
@@ -180,7 +189,8 @@ fn live_the_log_is_read_by_hdrhistogram_itself() {
                   while True:\n h = r.get_next_interval_histogram()\n if h is None: break\n \
                   print(h.get_tag(), h.get_total_count(), h.get_value_at_percentile(50))";
     let printed = support::run("python3", &["-c", script, path]);
-    let histograms = run.records.iter().filter(|record| record["count"].as_u64().is_some_and(|count| count > 0));
+    let histograms =
+        run.records.iter().filter(|record| record["count"].as_u64().is_some_and(|count| count > 0));
     let mut seen = 0;
     for record in histograms.filter(|record| record["type"] == "histogram") {
         let state = record["state"].as_str().unwrap();
