@@ -25,6 +25,12 @@ type Stays = BTreeMap<(&'static str, &'static str), Vec<u64>>;
 
 const MS: u64 = 1_000_000;
 
+/// A tracer with flags behind its command.
+fn start(command: &[&str], flags: &[String]) -> Tracer {
+    let flags = flags.iter().map(String::as_str);
+    Tracer::start(&command.iter().copied().chain(flags).collect::<Vec<_>>())
+}
+
 /// Connections to a listener of one's own: ESTABLISHED for a while, then our FIN, and the peer answers after another while.
 fn churn(space: &Space, count: u64) -> Stays {
     let mut actor = space.actor("dweller");
@@ -77,9 +83,9 @@ fn histograms(records: &[Value]) -> BTreeMap<(String, String), Value> {
 fn live_both_ways_of_counting_find_the_dwell_times() {
     let Some(space) = Space::new() else { return };
     let tracers = ["kernel", "user"]
-        .map(|how| Tracer::start_as(&["hist", "--aggregate", how, "--by", "role"], &space.scope("btf")));
+        .map(|how| start(&["hist", "--aggregate", how, "--by", "role"], &space.scope("btf")));
     let stays = churn(&space, 40);
-    let [kernel, user] = tracers.map(|tracer| tracer.stop());
+    let [kernel, user] = tracers.map(Tracer::stop);
     for run in [&kernel, &user] {
         assert_eq!(run.code, Some(0), "{:#?}", run.said);
         assert!(!run.said.iter().any(|line| line.contains("cannot count")), "{:#?}", run.said);
@@ -141,8 +147,7 @@ fn same(kernel: &BTreeMap<(String, String), Value>, user: &BTreeMap<(String, Str
 fn live_every_key_groups_and_the_rest_is_other() {
     let Some(space) = Space::new() else { return };
     let by = ["pid,lport,netns,cgroup,role", "comm,raddr", "end"];
-    let tracers =
-        by.map(|by| Tracer::start_as(&["hist", "--by", by, "--max-groups", "2"], &space.scope("btf")));
+    let tracers = by.map(|by| start(&["hist", "--by", by, "--max-groups", "2"], &space.scope("btf")));
     let mut actor = space.actor("grouped");
     let port = actor.listen("l", space.at4(0)).port();
     for _ in 0..6 {
@@ -181,7 +186,7 @@ fn live_the_log_is_read_by_hdrhistogram_itself() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log.hlog");
     let path = log.to_str().unwrap();
-    let tracer = Tracer::start_as(&["hist", "--hdr", path], &space.scope("btf"));
+    let tracer = start(&["hist", "--hdr", path], &space.scope("btf"));
     churn(&space, 10);
     let run = tracer.stop();
     let script = "import sys; from hdrh.log import HistogramLogReader; from hdrh.histogram import HdrHistogram as H\n\

@@ -417,7 +417,6 @@ fn typical(number: u64) -> Event {
             locked: true,
             dead: number % 5 > 2,
             ..Default::default()
-            opened_by: None,
         }),
         counters: Some(Counters {
             bytes_sent: life * 7 % 5_000,

@@ -50,12 +50,14 @@ pub fn place(ns: u64) -> (u32, u32) {
     if ns <= 1 {
         return (0, 15);
     }
+    // Where a whole nanosecond spans several buckets it is looked up six octaves higher, where it does not.
+    let higher = if ns < 64 { 6 } else { 0 };
     // Bounds belong to the bucket below them.
-    let below = ns - 1;
+    let below = (ns << higher) - 1;
     let shift = below.leading_zeros() & 63;
     let fraction = (below << shift >> 58) as usize & 31;
     // Masks tell the verifier what the compiler knows.
-    let guess = GUESS[fraction] as usize & 15;
-    let more = guess < 15 && below >= BEGINS[guess + 1] >> shift;
-    (64 - shift, (guess as u32 + more as u32) & 15)
+    let guess = GUESS[fraction] & 15;
+    let more = guess < 15 && below >= BEGINS[guess as usize + 1] >> shift;
+    (64 - higher - shift, (guess as u32 + more as u32) & 15)
 }

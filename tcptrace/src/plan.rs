@@ -113,9 +113,8 @@ impl Trace {
             Kind::Lives(lives) => Show::Lives(lives.filter.clone()),
             // How a connection ends is known at its end only.
             Kind::Hist(hist) if hist.by.contains(&By::End) => Show::Lives(LifeFilter::default()),
-            Kind::Hist(_) => Show::Transitions,
             Kind::Stream if self.raw => Show::KernelEvents,
-            Kind::Stream => Show::Transitions,
+            Kind::Stream | Kind::Hist(_) => Show::Transitions,
         }
     }
 }

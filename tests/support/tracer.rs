@@ -85,12 +85,6 @@ impl Tracer {
         tracer
     }
 
-    /// The same, with flags behind the command.
-    pub(crate) fn start_as(command: &[&str], flags: &[String]) -> Self {
-        let flags = flags.iter().map(String::as_str);
-        Self::start(&command.iter().copied().chain(flags).collect::<Vec<_>>())
-    }
-
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

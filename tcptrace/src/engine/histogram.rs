@@ -58,7 +58,7 @@ impl Histogram {
 
     /// Stays in the buckets.
     #[must_use]
-    pub fn len(&self) -> u64 {
+    pub fn total(&self) -> u64 {
         self.count
     }
 
@@ -182,7 +182,7 @@ mod tests {
         histogram.count(Some(5), Evidence::AtLeast);
         histogram.count(Some(5), Evidence::Estimated);
         histogram.count(None, Evidence::Unknown);
-        assert_eq!((histogram.len(), histogram.percentile(50.0), histogram.mean()), (0, None, None));
+        assert_eq!((histogram.total(), histogram.percentile(50.0), histogram.mean()), (0, None, None));
         assert!(!histogram.is_empty() && histogram.beside().iter().all(|(_, count)| *count == 1));
     }
 

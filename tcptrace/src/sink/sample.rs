@@ -90,7 +90,7 @@ pub(super) fn change(from: TcpState, to: TcpState, since: Option<Mono>) -> State
 
 /// An active closer, its TIME_WAIT still to come.
 pub(super) fn life() -> Lifecycle {
-    let Subject { id, socket, owner } = v4();
+    let Subject { id, socket, owner, opened_by: _ } = v4();
     let mut entered = 5 * S;
     let mut stay = |state, ns: u64| {
         let residency =
@@ -136,7 +136,7 @@ pub(super) fn life() -> Lifecycle {
 
 /// A life of which little is known.
 pub(super) fn dim_life() -> Lifecycle {
-    let Subject { id, socket, owner } = unknown();
+    let Subject { id, socket, owner, opened_by: _ } = unknown();
     Lifecycle {
         id,
         socket,

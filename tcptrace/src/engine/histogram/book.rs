@@ -217,7 +217,7 @@ mod tests {
             book.moved(&moved(from, to, span), &subject(1));
         }
         let states: Vec<_> =
-            book.whole().iter().map(|(_, state, histogram)| (*state, histogram.len())).collect();
+            book.whole().iter().map(|(_, state, histogram)| (*state, histogram.total())).collect();
         assert_eq!(states, [(Established, 1), (CloseWait, 0)]);
     }
 
@@ -232,7 +232,7 @@ mod tests {
         }
         let rows = book.take_recent();
         assert_eq!(rows.len(), 3);
-        assert!(rows[2].0.other && rows[2].2.len() == 3 && book.other() == 3);
+        assert!(rows[2].0.other && rows[2].2.total() == 3 && book.other() == 3);
         assert!(book.take_recent().is_empty() && book.whole().len() == 3);
     }
 
@@ -255,6 +255,6 @@ mod tests {
         book.count(&counted(false));
         let (recent, whole) = (book.take_recent(), book.whole());
         assert!(recent[0].2.min() > Some(1_030) && recent[0].2.max() == Some(1_100));
-        assert_eq!((whole[0].2.min(), whole[0].2.len(), whole[0].2.mean()), (Some(1_030), 2, Some(1_100)));
+        assert_eq!((whole[0].2.min(), whole[0].2.total(), whole[0].2.mean()), (Some(1_030), 2, Some(1_100)));
     }
 }

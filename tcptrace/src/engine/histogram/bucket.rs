@@ -36,14 +36,19 @@ const GUESS: [u8; 32] = [
 /// The bucket of a length.
 #[must_use]
 pub fn of(ns: u64) -> u16 {
-    let Some(below) = ns.checked_sub(1).filter(|below| *below > 0) else { return 15 };
+    if ns <= 1 {
+        return 15;
+    }
+    // Where a whole nanosecond spans several buckets it is looked up six octaves higher, where it does not.
+    let higher = if ns < 64 { 6 } else { 0 };
     // Bounds belong to the bucket below them.
+    let below = (ns << higher) - 1;
     let shift = below.leading_zeros();
     let fraction = usize::try_from(below << shift >> 58).unwrap_or(0) & 31;
     let guess = GUESS.get(fraction).copied().unwrap_or(0);
     let next = BEGINS.get(usize::from(guess) + 1).copied();
     let more = next.is_some_and(|begins| below >= begins >> shift);
-    let octave = u16::try_from(64 - shift).unwrap_or(0);
+    let octave = u16::try_from(64 - higher - shift).unwrap_or(0);
     octave * 16 + u16::from(guess) + u16::from(more)
 }
 
@@ -71,8 +76,13 @@ pub fn shortest(bucket: u16) -> u64 {
 /// What stands for all of a bucket: no length in it is further away than 2.2 %.
 #[must_use]
 pub fn middle(bucket: u16) -> u64 {
-    let (low, high) = (u128::from(longest(bucket.saturating_sub(1))), u128::from(longest(bucket)));
-    let middle = u64::try_from(2 * low * high / (low + high)).unwrap_or(u64::MAX);
+    let (low, high) = (u128::from(shortest(bucket).max(1)), u128::from(longest(bucket)));
+    let both = (low + high).max(1);
+    let middle = match (low * high).checked_mul(2) {
+        Some(twice) => twice.saturating_add(both / 2) / both,
+        None => low * high / both * 2,
+    };
+    let middle = u64::try_from(middle).unwrap_or(u64::MAX);
     middle.clamp(shortest(bucket), longest(bucket))
 }
 

@@ -55,7 +55,7 @@ impl<W: Write> Show for Csv<W> {
                 }
                 row.push(String::from_utf8_lossy(&cell).into_owned());
             }
-            row.extend([group.other.to_string(), state.name().to_owned(), histogram.len().to_string()]);
+            row.extend([group.other.to_string(), state.name().to_owned(), histogram.total().to_string()]);
             row.extend([histogram.min(), histogram.max(), histogram.mean()].map(known));
             row.extend(self.percentiles.iter().map(|percent| known(histogram.percentile(*percent))));
             row.extend(histogram.beside().map(|(_, count)| count.to_string()));

@@ -74,7 +74,7 @@ impl<W: Write> Show for Log<W> {
         }
         let since = |at: Mono| i128::from(at.since(self.anchor.mono));
         let (start, length) = (seconds(since(page.from)), seconds(since(page.to) - since(page.from)));
-        for (group, state, histogram) in page.rows.iter().filter(|(_, _, histogram)| histogram.len() > 0) {
+        for (group, state, histogram) in page.rows.iter().filter(|(_, _, histogram)| histogram.total() > 0) {
             let mut tag = state.name().as_bytes().to_vec();
             for key in page.by {
                 tag.extend_from_slice(format!(";{}=", key.name()).as_bytes());

@@ -39,12 +39,12 @@ pub(super) fn write(
     }
     let tallest = bars.iter().copied().max().unwrap_or(1).max(1);
     let room = width.saturating_sub(BESIDE).clamp(8, 80);
-    writeln!(out, "\n{state}  {} stays", histogram.len())?;
+    writeln!(out, "\n{state}  {} stays", histogram.total())?;
     for (first, count) in (low / step..).zip(bars) {
         let begin = length(bucket::longest((first * step).saturating_sub(1)));
         let end = length(bucket::longest(first * step + (step - 1)));
         let bar = bar(count, tallest, room);
-        let permille = u128::from(count) * 1000 / u128::from(histogram.len().max(1));
+        let permille = u128::from(count) * 1000 / u128::from(histogram.total().max(1));
         let (whole, tenth) = (permille / 10, permille % 10);
         writeln!(out, "  {begin:>7} – {end:<7} {bar:<room$} {count:>10} {whole:>3}.{tenth}%")?;
     }

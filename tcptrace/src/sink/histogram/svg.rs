@@ -23,7 +23,7 @@ pub fn write(out: &mut impl Write, page: &Page<'_>) -> io::Result<()> {
     for state in TcpState::ALL {
         let mut all = Histogram::default();
         page.rows.iter().filter(|(_, other, _)| *other == state).for_each(|(_, _, one)| all.merge(one));
-        if all.len() > 0 {
+        if all.total() > 0 {
             strips.push((state, all));
         }
     }
@@ -50,7 +50,7 @@ pub fn write(out: &mut impl Write, page: &Page<'_>) -> io::Result<()> {
             text,
             "<text x=\"8\" y=\"{base}\">{state}</text><text x=\"8\" y=\"{}\" fill=\"#666\">{}</text>",
             base - 16.0,
-            histogram.len()
+            histogram.total()
         );
         for (at, count) in histogram.buckets() {
             let tall = (STRIP - 24.0) * count as f64 / tallest;

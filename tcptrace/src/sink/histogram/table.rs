@@ -56,7 +56,7 @@ impl<W: Write> Table<W> {
             });
             let mut line: Vec<String> = keys.collect();
             line.push(state.name().to_owned());
-            line.push(text(|cell| digits::push(cell, histogram.len())));
+            line.push(text(|cell| digits::push(cell, histogram.total())));
             let lengths = self.percentiles.iter().map(|percent| histogram.percentile(*percent));
             let lengths = std::iter::once(histogram.min()).chain(lengths);
             for ns in lengths.chain([histogram.max(), histogram.mean()]) {
@@ -147,7 +147,7 @@ impl<W: Write> Show for Table<W> {
                 all.merge(histogram);
                 Some(all)
             });
-            if let Some(histogram) = merged.filter(|histogram| histogram.len() > 0) {
+            if let Some(histogram) = merged.filter(|histogram| histogram.total() > 0) {
                 plot::write(&mut self.out, state, &histogram, self.width)?;
             }
         }

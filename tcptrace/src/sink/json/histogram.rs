@@ -90,7 +90,7 @@ impl<'a> HistogramRecord<'a> {
             from_mono_ns: from.0,
             group: keys(by, group, names),
             state: Word(*state),
-            count: histogram.len(),
+            count: histogram.total(),
             unit: "ns",
             min: histogram.min(),
             max: histogram.max(),
@@ -101,7 +101,7 @@ impl<'a> HistogramRecord<'a> {
             p99: histogram.percentile(99.0),
             p99_9: histogram.percentile(99.9),
             evidence_counts: EvidenceCounts {
-                exact: histogram.len(),
+                exact: histogram.total(),
                 at_least: beside(Evidence::AtLeast),
                 estimated: beside(Evidence::Estimated),
                 unknown: beside(Evidence::Unknown),
