@@ -129,6 +129,7 @@ fn facts() -> BoxedStrategy<SocketFacts> {
                 user_timeout,
                 unacked,
                 keepalive,
+                opened_by: None,
             }
         })
         .boxed()

@@ -6,6 +6,7 @@ mod diagnose;
 mod filter;
 mod fork;
 mod held;
+mod histogram;
 mod memory;
 mod neighbour;
 mod ring;

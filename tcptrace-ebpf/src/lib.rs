@@ -5,6 +5,7 @@
 
 #![no_std]
 
+pub mod bucket;
 pub mod wire;
 
 /// The compiled eBPF object, for little-endian kernels of any architecture.

@@ -8,7 +8,7 @@
 //! | `memory` | what is remembered of a socket |
 //! | `filter` | which sockets pass |
 //! | `ring` | the way to user space |
-//! | `state_change`, `accept`, `neighbour`, `timer`, `fork`, `held`, `diagnose` | the programs |
+//! | `state_change`, `histogram`, `accept`, `neighbour`, `timer`, `fork`, `held`, `diagnose` | the programs |
 
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 #![cfg_attr(

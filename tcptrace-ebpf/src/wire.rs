@@ -168,6 +168,13 @@ pub struct Config {
     pub addrs: u8,
     pub laddrs: u8,
     pub raddrs: u8,
+    /// Histograms: what groups them, bits of [`by`].
+    pub by: u8,
+    /// Histograms: owners matter, so accept() is remembered as with `by_pid`, without a record.
+    pub owners: u8,
+    /// Histograms: any filter is on.
+    pub filtered: u8,
+    pub pad: [u8; 5],
     pub uid: [u32; FILTERS],
     pub ns: [u32; FILTERS],
     pub port: [PortRange; FILTERS],
@@ -192,7 +199,8 @@ pub struct Memory {
     pub state: u8,
     /// Bits of [`memory`].
     pub flags: u8,
-    pub pad: u8,
+    /// Number of [`role`]; histograms only.
+    pub role: u8,
     pub owner_comm: [u8; 16],
     /// Id of the creator's cgroup.
     pub cgroup: u64,
@@ -209,7 +217,7 @@ impl Memory {
         owner_how: 0,
         state: 0,
         flags: 0,
-        pad: 0,
+        role: 0,
         owner_comm: [0; 16],
         cgroup: 0,
         netns: 0,
@@ -322,7 +330,9 @@ pub struct StateChange {
     pub owner_how: u8,
     /// icsk_retransmits.
     pub unanswered: u8,
-    pub pad: [u8; 2],
+    /// Number of [`role`]; 0 = not asked for.
+    pub role: u8,
+    pub pad: u8,
     pub linger2: i32,
     pub srtt_us: u32,
     pub retransmits: u32,
@@ -431,6 +441,54 @@ pub struct Held {
     pub pad: u32,
     pub comm: [u8; 16],
 }
+
+/// Bits of [`Config::by`].
+pub mod by {
+    pub const PID: u8 = 1;
+    pub const LPORT: u8 = 1 << 1;
+    pub const RPORT: u8 = 1 << 2;
+    pub const NETNS: u8 = 1 << 3;
+    pub const CGROUP: u8 = 1 << 4;
+    pub const ROLE: u8 = 1 << 5;
+}
+
+/// How a connection began.
+pub mod role {
+    pub const CONNECT: u8 = 1;
+    pub const ACCEPT: u8 = 2;
+    pub const LISTEN: u8 = 3;
+    pub const SIMULTANEOUS: u8 = 4;
+}
+
+/// What groups a stay; what is not asked for is 0.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Group {
+    pub cgroup: u64,
+    pub pid: u32,
+    pub netns: u32,
+    pub lport: u16,
+    pub rport: u16,
+    /// Number of [`role`].
+    pub role: u8,
+    pub pad: [u8; 3],
+}
+
+/// One octave of a histogram on one CPU. All zeros is an empty one.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Octave {
+    /// Sum of the lengths, nanoseconds; wraps.
+    pub sum: u64,
+    /// The bits of the shortest, inverted.
+    pub shortest: u64,
+    pub longest: u64,
+    /// By bucket; they wrap.
+    pub counts: [u32; 16],
+}
+
+/// States with a histogram: the kernel's numbers, and 0.
+pub const STATES: u32 = 13;
 
 /// Indexes of the per-CPU map `LOST`.
 pub mod lost {
@@ -544,6 +602,10 @@ plain!(Config {
     addrs,
     laddrs,
     raddrs,
+    by,
+    owners,
+    filtered,
+    pad,
     uid,
     ns,
     port,
@@ -580,6 +642,7 @@ plain!(StateChange {
     actor_comm,
     owner_how,
     unanswered,
+    role,
     pad,
     linger2,
     srtt_us,
@@ -618,6 +681,8 @@ plain!(Held {
     pad,
     comm
 });
+plain!(Group { cgroup, pid, netns, lport, rport, role, pad });
+plain!(Octave { sum, shortest, longest, counts });
 
 /// One record of the ring buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -654,3 +719,6 @@ const _: () = assert!(size_of::<Neighbour>() == 32);
 const _: () = assert!(size_of::<HalfOpen>() == 56);
 const _: () = assert!(size_of::<Forked>() == 8);
 const _: () = assert!(size_of::<Held>() == 112);
+const _: () = assert!(size_of::<Group>() == 24);
+const _: () = assert!(size_of::<Octave>() == 88);
+const _: () = assert!(size_of::<Config>().is_multiple_of(8));

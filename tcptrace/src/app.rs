@@ -3,6 +3,7 @@
 mod desk;
 mod doctor;
 mod dumps;
+mod hist;
 mod kill;
 mod names;
 mod output;

@@ -3,6 +3,7 @@
 mod doctor;
 mod filter;
 mod help;
+mod hist;
 mod lives;
 mod output;
 mod parse;
@@ -14,6 +15,7 @@ use clap::{ArgAction, Parser, Subcommand};
 
 pub use doctor::DoctorArgs;
 pub use filter::FilterArgs;
+pub use hist::{AggregateWord, HistArgs};
 pub use lives::LivesArgs;
 pub use output::{ColorWord, FormatWord, OutputArgs, TimeWord};
 pub use parse::{Parsed, parse};
@@ -61,6 +63,12 @@ pub enum Command {
     /// Print one line a finished connection: who, how long, how it ended, the time in each state
     #[command(after_long_help = help::lives())]
     Lives(LivesArgs),
+    /// Count how long connections stay in each state: percentiles and histograms, in the kernel, at any rate
+    ///
+    /// A stay is counted when it ends. Only what kernel events mark at both ends is in the histograms; what began before, is
+    /// estimated (the ends of TIME_WAIT without --exact) or not known is counted beside.
+    #[command(after_long_help = help::hist())]
+    Hist(HistArgs),
     /// Say which sockets are stuck, who holds them, why, and what to do
     ///
     /// One look at every network namespace, without waiting; works without eBPF and says what it then cannot know. Ends with 3 when a

@@ -20,6 +20,7 @@ pub mod doctor;
 pub mod edge;
 pub mod filter;
 pub mod gate;
+pub mod histogram;
 pub mod stuck;
 pub mod update;
 

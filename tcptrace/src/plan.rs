@@ -6,6 +6,7 @@ mod address;
 mod conflict;
 mod doctor;
 mod elsewhere;
+mod hist;
 mod lives;
 mod output;
 mod place;
@@ -19,14 +20,16 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::{Args, AttachWord, Command, FilterArgs};
-use crate::engine::filter::{Family, Filter};
+use crate::engine::filter::{Family, Filter, LifeFilter};
 use crate::engine::gate::Show;
+use crate::engine::histogram::group::By;
 use crate::failure::Failure;
 use crate::model::state::TcpState;
 use crate::source::host::Host;
 use crate::source::kernel::Attach;
 
 pub use doctor::Doctor;
+pub use hist::Hist;
 pub use lives::Lives;
 pub use output::{Color, Format, Output};
 pub use quantity::RING_BYTES;
@@ -104,14 +107,27 @@ pub struct Trace {
 }
 
 impl Trace {
+    /// Lives that have not ended are told at the end of the run.
+    #[must_use]
+    pub fn wants_unfinished(&self) -> bool {
+        match &self.kind {
+            Kind::Lives(lives) => lives.unfinished,
+            // What they have left behind counts.
+            Kind::Hist(hist) => hist.by.contains(&By::End),
+            Kind::Stream | Kind::Stuck(_) => false,
+        }
+    }
+
     /// What the gate lets through for this run.
     #[must_use]
     pub fn show(&self) -> Show {
         match &self.kind {
             Kind::Lives(lives) => Show::Lives(lives.filter.clone()),
+            // How a connection ends is known at its end only.
+            Kind::Hist(hist) if hist.by.contains(&By::End) => Show::Lives(LifeFilter::default()),
             Kind::Stuck(_) => Show::Stuck,
             Kind::Stream if self.raw => Show::KernelEvents,
-            Kind::Stream => Show::Transitions,
+            Kind::Stream | Kind::Hist(_) => Show::Transitions,
         }
     }
 }
@@ -123,6 +139,8 @@ pub enum Kind {
     Stream,
     /// Each connection when it ends.
     Lives(Lives),
+    /// How long stays last.
+    Hist(Hist),
     /// Stuck sockets, as they come and go.
     Stuck(Watch),
 }
@@ -144,6 +162,7 @@ impl Plan {
                 return Ok(Self::Repair(repair.file.clone()));
             }
             Some(Command::Lives(lives)) => Kind::Lives(Lives::new(lives)?),
+            Some(Command::Hist(hist)) => Kind::Hist(Hist::new(hist, host)?),
             Some(Command::Stuck(stuck)) if stuck.watch => Kind::Stuck(Watch::new(stuck)?),
             Some(Command::Stuck(stuck)) => {
                 conflict::check(args)?;
@@ -170,7 +189,7 @@ impl Plan {
         let mut notes = Vec::new();
         let elsewhere = elsewhere::Elsewhere(host);
         let recorded: &dyn Host = if tracing.from.is_some() { &elsewhere } else { host };
-        let trace = Trace {
+        let mut trace = Trace {
             filter: filter_of(filter, recorded, &mut notes)?,
             from: tracing.from.clone(),
             pace: tracing.pace,
@@ -199,6 +218,13 @@ impl Plan {
             notes,
         };
         conflict::check_trace(&trace)?;
+        if let (Kind::Hist(hist), Some(Command::Hist(args))) = (&trace.kind, command) {
+            let (mut hist, mut notes) = (hist.clone(), std::mem::take(&mut trace.notes));
+            // A stay is in one state: which ones to count is no matter of transitions.
+            hist.states = std::mem::take(&mut trace.filter.states);
+            hist.settle(args.aggregate, &trace, &mut notes);
+            trace = Trace { kind: Kind::Hist(hist), notes, ..trace };
+        }
         if let Some(Command::Record(record)) = command {
             return Record::new(record, filter, trace, host).map(|record| Self::Record(Box::new(record)));
         }

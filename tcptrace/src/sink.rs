@@ -6,6 +6,7 @@ mod digits;
 pub mod doctor;
 pub mod duration;
 pub mod escape;
+pub mod histogram;
 pub mod json;
 pub mod lives;
 pub mod notice;

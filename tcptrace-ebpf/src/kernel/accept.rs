@@ -28,11 +28,12 @@ pub fn accepted(ctx: TracePointContext) -> u32 {
     let Some((sk, cookie)) = socket_of(fd as u64) else { return 0 };
     let pid = task::current_pid();
     let comm = task::current_comm();
-    // Only a filter by pid needs it in the kernel; else the record tells user space, which remembers.
-    if constant!(config(), by_pid) != 0 {
+    // Only a filter or a grouping by pid needs it in the kernel; else the record tells user space, which remembers.
+    let owners = constant!(config(), owners) != 0;
+    if owners || constant!(config(), by_pid) != 0 {
         let by = AcceptedBy { cookie, pid, pad: 0, comm };
         let _ = memory::ACCEPTED.insert(&sk, &by, 0);
-        if !memory::is_wanted(pid) {
+        if owners || !memory::is_wanted(pid) {
             return 0;
         }
     }

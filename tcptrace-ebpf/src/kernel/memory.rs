@@ -112,7 +112,7 @@ pub(super) fn forget(address: u64) {
 /// Who accepted the socket at this address since its last event; asked once.
 #[inline(always)]
 pub(super) fn accepter(address: u64) -> Option<AcceptedBy> {
-    if constant!(config(), by_pid) == 0 {
+    if constant!(config(), by_pid) == 0 && constant!(config(), owners) == 0 {
         return None;
     }
     // SAFETY: copied at once.

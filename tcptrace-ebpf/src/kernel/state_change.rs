@@ -13,18 +13,18 @@ use super::ring;
 use super::sock::{Address, Sock, TcpSock, member};
 use super::task;
 
-const TCP: u16 = 6;
-const MPTCP: u16 = 262;
+pub(super) const TCP: u16 = 6;
+pub(super) const MPTCP: u16 = 262;
 
 // Linux `include/net/tcp_states.h`.
 const ESTABLISHED: u8 = 1;
-const SYN_SENT: u8 = 2;
-const SYN_RECV: u8 = 3;
+pub(super) const SYN_SENT: u8 = 2;
+pub(super) const SYN_RECV: u8 = 3;
 const FIN_WAIT1: u8 = 4;
-const CLOSE: u8 = 7;
+pub(super) const CLOSE: u8 = 7;
 const CLOSE_WAIT: u8 = 8;
 const LAST_ACK: u8 = 9;
-const LISTEN: u8 = 10;
+pub(super) const LISTEN: u8 = 10;
 
 // Bits of sk_flags, `enum sock_flags` of Linux `include/net/sock.h`.
 const SOCK_DEAD: u64 = 1;
@@ -33,7 +33,7 @@ const SOCK_KEEPOPEN: u64 = 1 << 3;
 const SOCK_LINGER: u64 = 1 << 4;
 
 /// Aborted by SOCK_DESTROY (ECONNABORTED): the current task is the killer, no owner.
-const ABORTED: u16 = 103;
+pub(super) const ABORTED: u16 = 103;
 
 /// Arguments of the BTF tracepoint: `(const struct sock *sk, const int oldstate, const int newstate)`.
 #[btf_tracepoint]
@@ -93,7 +93,7 @@ pub fn state_change_btf(ctx: BtfTracePointContext) -> i32 {
 
 /// Learns the owner from who acts and how (kernel-facts: process context and no kernel thread, else nobody).
 #[inline(always)]
-fn own(remembered: &mut Memory, sock: Sock, from: u8, to: u8, actor: u32) {
+pub(super) fn own(remembered: &mut Memory, sock: Sock, from: u8, to: u8, actor: u32) {
     match (from, to) {
         (CLOSE, SYN_SENT) | (CLOSE, LISTEN) => {
             remembered.since_ns = 0;
@@ -129,14 +129,14 @@ fn own(remembered: &mut Memory, sock: Sock, from: u8, to: u8, actor: u32) {
 
 /// A socket of tcptrace itself: its self-test passes every filter.
 #[inline(always)]
-fn is_ours(actor: u32, remembered: Option<&Memory>) -> bool {
+pub(super) fn is_ours(actor: u32, remembered: Option<&Memory>) -> bool {
     let own = constant!(config(), own_pid);
     own != 0 && (actor == own || remembered.is_some_and(|remembered| remembered.owner_pid == own))
 }
 
 /// Starts the clock of the state that is entered; a self-transition leaves it running.
 #[inline(always)]
-fn remember(remembered: &mut Memory, from: u8, to: u8, now: u64) {
+pub(super) fn remember(remembered: &mut Memory, from: u8, to: u8, now: u64) {
     if from != to {
         remembered.since_ns = now;
         remembered.state = to;
@@ -144,23 +144,23 @@ fn remember(remembered: &mut Memory, from: u8, to: u8, now: u64) {
 }
 
 /// What the BTF path has in hand when it writes a record.
-struct Change<'a> {
-    now: u64,
-    sock: Sock,
-    tcp: Option<TcpSock>,
-    from: u8,
-    to: u8,
-    protocol: u16,
-    error: u16,
-    locked: bool,
-    actor: u32,
-    cgroup: u64,
-    facts: &'a Facts,
+pub(super) struct Change<'a> {
+    pub(super) now: u64,
+    pub(super) sock: Sock,
+    pub(super) tcp: Option<TcpSock>,
+    pub(super) from: u8,
+    pub(super) to: u8,
+    pub(super) protocol: u16,
+    pub(super) error: u16,
+    pub(super) locked: bool,
+    pub(super) actor: u32,
+    pub(super) cgroup: u64,
+    pub(super) facts: &'a Facts,
 }
 
 impl Change<'_> {
     #[inline(always)]
-    fn write(&self, room: *mut StateChange, remembered: Option<&Memory>, actor_comm: &[u8; 16]) {
+    pub(super) fn write(&self, room: *mut StateChange, remembered: Option<&Memory>, actor_comm: &[u8; 16]) {
         let sock = self.sock.pointer();
         let sk_flags = self.sock.flags();
         let attached = self.sock.is_attached();
@@ -210,7 +210,8 @@ impl Change<'_> {
             r.owner_comm = remembered.owner_comm;
             r.actor_comm = *actor_comm;
             r.owner_how = remembered.owner_how;
-            r.pad = [0; 2];
+            r.role = remembered.role;
+            r.pad = 0;
             r.pad2 = 0;
             if let Some(tcp) = self.tcp {
                 let tcp = tcp.pointer();
@@ -369,7 +370,8 @@ pub fn state_change_classic(ctx: TracePointContext) -> u32 {
                 r.actor_comm = comm;
                 r.owner_how = remembered.owner_how;
                 r.unanswered = 0;
-                r.pad = [0; 2];
+                r.role = 0;
+                r.pad = 0;
                 r.linger2 = 0;
                 r.srtt_us = 0;
                 r.retransmits = 0;

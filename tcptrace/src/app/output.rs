@@ -22,7 +22,7 @@ use crate::sink::{Sink, notice};
 use crate::source::kernel::Kernel;
 
 /// Width of a line when nobody says: what most terminals show.
-const WIDTH: usize = 120;
+pub(super) const WIDTH: usize = 120;
 
 /// Opens the output; an existing file is kept until [`empty`].
 ///
@@ -81,7 +81,8 @@ pub(super) fn sink(plan: &Trace, into: Inlet, anchor: ClockAnchor) -> Result<Box
         Kind::Lives(_) => Stream::Lives,
         Kind::Stuck(_) => Stream::Stuck,
         Kind::Stream if plan.raw => Stream::Raw,
-        Kind::Stream => Stream::Moved,
+        // Its sink is made elsewhere.
+        Kind::Stream | Kind::Hist(_) => Stream::Moved,
     };
     Ok(match output.format {
         Format::Json => {
@@ -137,11 +138,10 @@ pub(super) fn quiet() -> Box<dyn Sink> {
 
 fn style(plan: &Trace, anchor: ClockAnchor) -> TextStyle {
     let output = &plan.output;
-    let on_terminal = output.path.is_none() && io::stdout().is_terminal();
-    let width = (!output.wide).then(|| if on_terminal { terminal_width() } else { WIDTH });
+    let (on_terminal, width) = (is_on_terminal(output), width(output));
     let columns = output.columns.clone().unwrap_or_else(|| match plan.kind {
         Kind::Lives(_) => Column::for_lives(width).to_vec(),
-        Kind::Stream | Kind::Stuck(_) => Column::for_stream(width).to_vec(),
+        Kind::Stream | Kind::Hist(_) | Kind::Stuck(_) => Column::for_stream(width).to_vec(),
     });
     TextStyle {
         columns,
@@ -155,6 +155,15 @@ fn style(plan: &Trace, anchor: ClockAnchor) -> TextStyle {
         },
         header: output.header,
     }
+}
+
+fn is_on_terminal(output: &Output) -> bool {
+    output.path.is_none() && io::stdout().is_terminal()
+}
+
+/// What lines must fit into; `None` when nothing is to be cut.
+pub(super) fn width(output: &Output) -> Option<usize> {
+    (!output.wide).then(|| if is_on_terminal(output) { terminal_width() } else { WIDTH })
 }
 
 fn terminal_width() -> usize {

@@ -7,6 +7,7 @@ use std::time::Instant;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::desk::Desk;
+use super::hist::Tally;
 use super::output;
 use super::spool::{Spool, judge};
 use crate::engine::gate::Gate;
@@ -39,7 +40,10 @@ async fn play(plan: &Trace, header: &Header, mut replay: Replay, spool: Spool) -
     let signals = signal(SignalKind::interrupt()).and_then(|int| Ok((int, signal(SignalKind::terminate())?)));
     let (mut int, mut term) =
         signals.map_err(|error| Failure::new(ExitCode::Runtime, format!("handling signals: {error}")))?;
-    let sink = output::sink(plan, spool.inlet(), header.anchor)?;
+    let sink = match &plan.kind {
+        Kind::Hist(hist) => Box::new(Tally::open(plan, hist, spool.inlet(), header.anchor, true)?),
+        Kind::Stream | Kind::Lives(_) | Kind::Stuck(_) => output::sink(plan, spool.inlet(), header.anchor)?,
+    };
     let gate = Gate::new(plan.filter.clone(), plan.show(), plan.count);
     let mut desk = Desk::new(Engine::new(config(plan, header)), gate, sink, None);
     let mut pace = plan.pace.then(|| Pace::new(Instant::now()));
@@ -84,7 +88,7 @@ async fn play(plan: &Trace, header: &Header, mut replay: Replay, spool: Spool) -
         // Nobody may read stderr.
         let _ = writeln!(io::stderr(), "tcptrace: {warning}");
     }
-    desk.finish(last, matches!(&plan.kind, Kind::Lives(lives) if lives.unfinished));
+    desk.finish(last, plan.wants_unfinished());
     let summary = Summary {
         events: desk.engine.events(),
         lost: desk.engine.lost(),

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::desk::Desk;
 use super::dumps::{Answer, Dumps, Request};
+use super::hist::Tally;
 use super::spool::Spool;
 use super::stuck::watch::Watch;
 use crate::failure::{ExitCode, Failure};
@@ -17,7 +18,7 @@ use crate::model::event::{Event, LossPlace};
 use crate::model::state::TcpState;
 use crate::model::summary::Summary;
 use crate::model::time::Mono;
-use crate::plan::{Format, Kind, Record, Trace};
+use crate::plan::{Format, Record, Trace};
 use crate::sink::notice;
 use crate::sink::record::{Progress, Recorded};
 use crate::source::kernel::Kernel;
@@ -95,6 +96,10 @@ struct Run<'a> {
     /// The last state change taken from the ring.
     newest: Mono,
     polled: Instant,
+    /// The histograms, with `hist`.
+    tally: Option<Tally>,
+    /// The kernel half counts; only what it cannot judge comes here.
+    counting: bool,
     int: Signal,
     term: Signal,
 }
@@ -202,8 +207,18 @@ impl Run<'_> {
         self.kernel.print_log();
         if self.polled.elapsed() >= POLL {
             self.polled = Instant::now();
+            if let Some(tally) = &self.tally {
+                tally.count(&mut self.kernel);
+            }
             self.poll();
             self.watch();
+        }
+        let now = Kernel::now();
+        if let Some(tally) = self.tally.as_ref().filter(|tally| tally.due().is_some_and(|due| due <= now)) {
+            tally.count(&mut self.kernel);
+            if let Err(error) = tally.pass(now) {
+                self.desk.fail(error);
+            }
         }
     }
 
@@ -275,6 +290,9 @@ impl Run<'_> {
     /// Whether a socket of a dump may be shown at all; others would only fill the table.
     fn concerns(&mut self, event: &Event) -> bool {
         let Event::Snapshot(snapshot) = event else { return true };
+        if self.counting {
+            return self.desk.engine.subject(&snapshot.id.socket).is_some();
+        }
         let filter = self.desk.gate.filter_mut();
         let own = snapshot.owner.is_some_and(|owner| filter.pids.contains(&owner.task.pid));
         if own
@@ -322,13 +340,15 @@ impl Run<'_> {
             }
             self.spool.hand_over();
         }
+        if let Some(tally) = &self.tally {
+            tally.count(&mut self.kernel);
+        }
         self.count_losses();
         let forgotten = self.desk.gate.forgotten();
         if forgotten > 0 {
             self.desk.observe(&Event::Lost { at: now, count: forgotten, place: LossPlace::Table });
         }
-        let unfinished = matches!(&self.plan.kind, Kind::Lives(lives) if lives.unfinished);
-        self.desk.finish(now, unfinished);
+        self.desk.finish(now, self.plan.wants_unfinished());
         let engine = &self.desk.engine;
         let summary = Summary {
             events: engine.events(),

@@ -68,6 +68,20 @@ Examples:
   tcptrace repair rec.jsonl.zst.part                       after a crash
 ";
 
+const HIST_EXAMPLES: &str = "\
+Examples:
+  sudo tcptrace hist -d 1m                            a minute of this host
+  sudo tcptrace hist --by comm --state CLOSE_WAIT     which program closes late
+  sudo tcptrace hist --lport 443 --interval 5s        one service, every five seconds
+  sudo tcptrace hist -d 1h --hdr day.hlog -o json     for other tools
+  tcptrace hist --from rec.jsonl.zst --by raddr       of a recording
+";
+
+/// After `hist --help`.
+pub(super) fn hist() -> String {
+    format!("{HIST_EXAMPLES}\n{}", exit_codes())
+}
+
 /// After `record --help`.
 pub(super) fn record() -> String {
     format!("{RECORD_EXAMPLES}\n{}", exit_codes())

@@ -79,7 +79,9 @@ impl Engine {
             }
             Place::Nowhere(Some(_)) => {}
             Place::Nowhere(None) => {
-                let subject = Subject { id: ConnectionId(0), socket: event.id, owner: event.owner };
+                let opened_by = OpenedBy::Unknown;
+                let subject =
+                    Subject { id: ConnectionId(0), socket: event.id, owner: event.owner, opened_by };
                 out(Update::Seen(event, &subject));
             }
         }

@@ -135,7 +135,7 @@ impl Filter {
             netns,
             cgroups,
         } = self;
-        let Subject { id: _, socket, owner } = subject;
+        let Subject { id: _, socket, owner, opened_by: _ } = subject;
         let (local, remote) = (&socket.endpoints.local, &socket.endpoints.remote);
         let known_in = |list: &[u32], fact: Option<u32>| Admission::of(fact.map(|fact| list.contains(&fact)));
 

@@ -165,7 +165,7 @@ impl Gate {
 }
 
 fn as_subject(life: &Lifecycle) -> Subject {
-    Subject { id: life.id, socket: life.socket, owner: life.owner }
+    Subject { id: life.id, socket: life.socket, owner: life.owner, opened_by: life.opened_by }
 }
 
 #[cfg(test)]

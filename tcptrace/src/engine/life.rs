@@ -210,7 +210,8 @@ impl Life {
     }
 
     pub(crate) fn subject(&self) -> Subject {
-        Subject { id: ConnectionId(self.id), socket: self.socket(), owner: self.owner }
+        let (id, opened_by) = (ConnectionId(self.id), self.opened_by);
+        Subject { id, socket: self.socket(), owner: self.owner, opened_by }
     }
 
     /// Notes what the facts of an event tell of the rest of its life.
@@ -218,6 +219,9 @@ impl Life {
         // The socket of an MPTCP subflow is not attached to a process even while the connection is.
         self.orphaned |= facts.dead && !facts.subflow;
         self.fastopen |= facts.fastopen;
+        if let (OpenedBy::Unknown, Some(opened_by)) = (self.opened_by, facts.opened_by) {
+            self.opened_by = opened_by;
+        }
     }
 
     /// Whether the time between the events of its SYN_RECV is no stay: the child of a listener is made when the handshake

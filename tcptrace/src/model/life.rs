@@ -234,4 +234,6 @@ pub struct Subject {
     pub socket: SocketId,
     /// The best claim of ownership now.
     pub owner: Option<Owner>,
+    /// How it began.
+    pub opened_by: OpenedBy,
 }

@@ -2,6 +2,7 @@
 
 use super::cookie::Cookie;
 use super::endpoints::Endpoints;
+use super::life::OpenedBy;
 
 /// Which socket: by cookie where the attach path has it, else by address and order of events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,6 +85,8 @@ pub struct SocketFacts {
     pub unacked: u32,
     /// Keepalive is on (SOCK_KEEPOPEN).
     pub keepalive: bool,
+    /// How the connection began, where the kernel half counts and so its birth is not told. Not recorded.
+    pub opened_by: Option<OpenedBy>,
 }
 
 /// What a connection has carried so far. Application bytes: SYN and FIN are already taken out.

@@ -2,7 +2,7 @@
 
 use super::output::{self, Format};
 use super::{Attach, Trace, elsewhere};
-use crate::cli::{Args, Command, FilterArgs, FormatWord, OutputArgs, TracingArgs};
+use crate::cli::{AggregateWord, Args, Command, FilterArgs, FormatWord, OutputArgs, TracingArgs};
 use crate::failure::Failure;
 use crate::model::state::TcpState;
 
@@ -56,7 +56,11 @@ pub(super) fn check(args: &Args) -> Result<(), Failure> {
         check_from(command.as_ref(), tracing)?;
         elsewhere::check(filter)?;
     }
-    if matches!(command, Some(Command::Record(_))) { check_record(args) } else { Ok(()) }
+    match command {
+        Some(Command::Record(_)) => check_record(args),
+        Some(Command::Hist(_)) => check_hist(args),
+        _ => Ok(()),
+    }
 }
 
 /// What was decided when it was recorded cannot be decided again.
@@ -76,6 +80,40 @@ fn check_from(command: Option<&Command>, tracing: &TracingArgs) -> Result<(), Fa
         Some((_, flag)) => Err(Failure::usage(format!(
             "{flag} and --from contradict each other: that was decided when it was recorded; leave {flag} out"
         ))),
+        None => Ok(()),
+    }
+}
+
+/// `hist` counts, and shows tables of its own.
+fn check_hist(args: &Args) -> Result<(), Failure> {
+    let Args { command, filter: _, output, tracing, version: _ } = args;
+    let Some(Command::Hist(hist)) = command else { return Ok(()) };
+    let timed = output.time.is_some() || output.time_of_day || output.timestamp;
+    let wrong = [
+        (
+            tracing.raw,
+            "--raw and `hist` contradict each other: the kernel's own names have no true lengths; leave one out",
+        ),
+        (
+            tracing.count.is_some(),
+            "--count and `hist` do not go together: stays are counted, not printed; use --duration",
+        ),
+        (
+            !output.columns.is_empty(),
+            "--columns and `hist` do not go together: its columns follow --by and --percentiles",
+        ),
+        (
+            tracing.flag_stuck.is_some(),
+            "--flag-stuck and `hist` do not go together: histograms are of stays that have ended; use `tcptrace stuck`",
+        ),
+        (timed, "--time and `hist` do not go together: a histogram has no time column"),
+        (
+            hist.aggregate == Some(AggregateWord::Kernel) && tracing.from.is_some(),
+            "--aggregate kernel and --from contradict each other: a recording is counted here; leave out --aggregate",
+        ),
+    ];
+    match wrong.into_iter().find(|(given, _)| *given) {
+        Some((_, sentence)) => Err(Failure::usage(sentence)),
         None => Ok(()),
     }
 }

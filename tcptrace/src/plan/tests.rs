@@ -93,7 +93,7 @@ fn trace(line: &str) -> Trace {
 fn lives(line: &str) -> Lives {
     match trace(line).kind {
         Kind::Lives(lives) => lives,
-        Kind::Stream | Kind::Stuck(_) => panic!("{line} prints no lives"),
+        other => panic!("{line} is {other:?}"),
     }
 }
 

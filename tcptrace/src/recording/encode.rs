@@ -240,6 +240,7 @@ fn push_facts(out: &mut Vec<u8>, facts: &SocketFacts) {
         user_timeout,
         unacked,
         keepalive,
+        opened_by: _,
     } = facts;
     out.extend_from_slice(key::FACTS.bytes());
     out.push(b'"');

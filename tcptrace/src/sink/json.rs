@@ -1,6 +1,7 @@
 //! NDJSON: one object a line. Programs depend on it: fields may be added, never renamed or given another meaning.
 
 pub mod finding;
+pub mod histogram;
 mod owner;
 pub mod record;
 mod socket;
@@ -9,10 +10,12 @@ mod word;
 
 use std::io::{self, Write};
 
+use histogram::HistogramRecord;
 pub use owner::{Cgroup, Names};
 use record::{Lifecycle, Lost, Record, Summary, Transition};
 
 use super::Sink;
+use super::histogram::{Page, Show, hdr};
 use super::row::Row;
 use super::time::Rfc3339;
 use super::writer::Buffered;
@@ -51,6 +54,7 @@ pub struct JsonSink<W> {
     anchor: ClockAnchor,
     names: Option<Box<dyn Names>>,
     losses: Losses,
+    hdr: bool,
     latest: Mono,
 }
 
@@ -64,6 +68,7 @@ impl<W: Write> JsonSink<W> {
             anchor,
             names: None,
             losses: Losses::default(),
+            hdr: false,
             latest: anchor.mono,
         }
     }
@@ -72,6 +77,12 @@ impl<W: Write> JsonSink<W> {
     #[must_use]
     pub fn with_names(self, names: Box<dyn Names>) -> Self {
         Self { names: Some(names), ..self }
+    }
+
+    /// Puts the HdrHistogram encoding into histograms.
+    #[must_use]
+    pub fn with_hdr(self, hdr: bool) -> Self {
+        Self { hdr, ..self }
     }
 
     /// The writer behind it; call after [`Sink::finish`].
@@ -135,6 +146,20 @@ impl<W: Write> Sink for JsonSink<W> {
         }
         let closing = Summary::of(end, self.clock.format(end), summary, total);
         Self::write(&mut self.out, &Record::Summary(closing))?;
+        self.out.flush()
+    }
+}
+
+impl<W: Write> Show for JsonSink<W> {
+    fn show(&mut self, page: &Page<'_>) -> io::Result<()> {
+        self.latest = self.latest.max(page.to);
+        for row in page.rows {
+            let hdr = self.hdr.then(|| hdr::encoded(&row.2)).transpose()?;
+            let time = self.clock.format(page.to);
+            let record =
+                HistogramRecord::of((page.from, page.to), time, page.by, row, hdr, self.names.as_deref());
+            Self::write(&mut self.out, &Record::Histogram(Box::new(record)))?;
+        }
         self.out.flush()
     }
 }

@@ -20,6 +20,18 @@ pub fn write_lost(out: &mut impl Write, count: u64, place: LossPlace, total: u64
     writeln!(out, "lost {count} {events}: {place} ({total} in all)")
 }
 
+/// One line about stays whose groups were too many.
+///
+/// # Errors
+/// What the writer says.
+pub fn write_other(out: &mut impl Write, stays: u64, groups: u32) -> io::Result<()> {
+    let plural = if stays == 1 { "stay is" } else { "stays are" };
+    writeln!(
+        out,
+        "{stays} {plural} in the group `other`: there were more than {groups} groups (--max-groups)"
+    )
+}
+
 /// The closing line of a run.
 ///
 /// # Errors

@@ -42,6 +42,7 @@ pub(super) fn subject(local: (&str, u16), remote: (&str, u16)) -> Subject {
             inode: Some(99),
         },
         owner: Some(Owner { task: task(1_234, "curl"), how: OwnerHow::Connect }),
+        opened_by: OpenedBy::Connect,
     }
 }
 
@@ -91,7 +92,7 @@ pub(super) fn change(from: TcpState, to: TcpState, since: Option<Mono>) -> State
 
 /// An active closer, its TIME_WAIT still to come.
 pub(super) fn life() -> Lifecycle {
-    let Subject { id, socket, owner } = v4();
+    let Subject { id, socket, owner, opened_by: _ } = v4();
     let mut entered = 5 * S;
     let mut stay = |state, ns: u64| {
         let residency =
@@ -137,7 +138,7 @@ pub(super) fn life() -> Lifecycle {
 
 /// A life of which little is known.
 pub(super) fn dim_life() -> Lifecycle {
-    let Subject { id, socket, owner } = unknown();
+    let Subject { id, socket, owner, opened_by: _ } = unknown();
     Lifecycle {
         id,
         socket,

@@ -7,6 +7,7 @@ mod cost;
 mod drain;
 mod error;
 mod held;
+mod histogram;
 pub mod layout;
 mod log;
 mod offsets;
@@ -21,6 +22,7 @@ mod symbols;
 pub use attach::{Attach, Options, Want};
 pub use error::AttachError;
 pub use held::{Holding, OpenFiles};
+pub use histogram::Counting;
 pub use offsets::{Resolved, resolve};
 pub use scope::Scope;
 
@@ -72,6 +74,7 @@ pub struct Kernel {
     attached: Vec<&'static str>,
     cost: cost::Meter,
     log: Option<log::Log>,
+    counters: Option<histogram::Counters>,
 }
 
 impl Kernel {

@@ -116,6 +116,7 @@ impl Tracer {
             ring_bytes: RING_BYTES,
             measure: false,
             scope: Scope::of(filter),
+            counting: None,
             deaf: false,
         };
         let mut kernel = Kernel::attach(&options).map_err(|error| error.to_string())?;

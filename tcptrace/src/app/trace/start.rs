@@ -8,6 +8,7 @@ use tokio::time::{Instant, timeout_at};
 use super::{Run, say};
 use crate::app::desk::Desk;
 use crate::app::dumps::{Answer, Dumps, Owners};
+use crate::app::hist::Tally;
 use crate::app::output;
 use crate::app::spool::Spool;
 use crate::app::stuck::watch::Watch;
@@ -19,7 +20,7 @@ use crate::model::time::{ClockAnchor, Mono};
 use crate::plan::{Kind, Record, Trace};
 use crate::recording::{Header, Sysctl};
 use crate::sink::record::Recorder;
-use crate::source::kernel::{AttachError, Kernel, Options, Path, Scope, Want};
+use crate::source::kernel::{Attach, AttachError, Counting, Kernel, Options, Path, Scope, Want};
 use crate::source::process_tree::ProcessTree;
 use crate::source::processes::Processes;
 use crate::source::{netns, sysctl};
@@ -61,10 +62,17 @@ impl<'a> Run<'a> {
         }
         // A recording must serve every view.
         let lives = record.is_some() || matches!(plan.kind, Kind::Lives(_));
-        let options = Options {
+        let hist = match &plan.kind {
+            Kind::Hist(hist) => Some(hist),
+            Kind::Stream | Kind::Lives(_) | Kind::Stuck(_) => None,
+        };
+        let counting = hist
+            .filter(|hist| hist.in_kernel)
+            .map(|hist| Counting { by: hist.by.clone(), max_groups: hist.max_groups });
+        let mut options = Options {
             attach: plan.attach,
             want: Want {
-                resets: true,
+                resets: counting.is_none(),
                 destroyed: lives,
                 follow_forks: plan.follow_forks,
                 timers: plan.exact,
@@ -74,9 +82,19 @@ impl<'a> Run<'a> {
             ring_bytes: plan.ring_bytes,
             measure: plan.verbose > 0,
             scope: Scope::of(&filter),
+            counting: counting.clone(),
             deaf: std::env::var_os("TCPTRACE_TEST_DEAF").is_some(),
         };
-        let mut kernel = Kernel::attach(&options)?;
+        let mut kernel = match Kernel::attach(&options) {
+            Err(AttachError::Unsuitable(why)) if counting.is_some() && plan.attach == Attach::Auto => {
+                say(&format!("note: the kernel cannot count, every event comes here: {why}"));
+                options.counting = None;
+                options.want.resets = true;
+                Kernel::attach(&options)?
+            }
+            outcome => outcome?,
+        };
+        let counting = options.counting.is_some();
         let began = Kernel::now();
         if kernel.path() == Path::Classic
             && let Some(flag) = plan.filter.needs_btf()
@@ -87,11 +105,18 @@ impl<'a> Run<'a> {
             ));
         }
         let anchor = output::anchor(began);
-        let sink = match record {
-            Some(_) => output::quiet(),
-            None => output::sink(plan, spool.inlet(), anchor)?,
+        let tally = hist.map(|hist| Tally::open(plan, hist, spool.inlet(), anchor, false)).transpose()?;
+        if let Some(tally) = tally.as_ref().filter(|_| counting) {
+            tally.leave_to_kernel();
+        }
+        let sink = match (record, &tally) {
+            (Some(_), _) => output::quiet(),
+            (None, Some(tally)) => Box::new(tally.clone()),
+            (None, None) => output::sink(plan, spool.inlet(), anchor)?,
         };
         let config = config(plan, &kernel, began);
+        // What the kernel half counts does not come here.
+        let config = Config { complete_since: config.complete_since.filter(|_| !counting), ..config };
         let recorder = record
             .map(|record| {
                 Recorder::create(&record.path, header(record, &kernel, &config, anchor), record.limits)
@@ -123,7 +148,7 @@ impl<'a> Run<'a> {
         let polled = Instant::now();
         let watch = match &plan.kind {
             Kind::Stuck(watch) => Some(Watch::open(&watch.rules)?),
-            Kind::Stream | Kind::Lives(_) => match &plan.flag_stuck {
+            Kind::Stream | Kind::Lives(_) | Kind::Hist(_) => match &plan.flag_stuck {
                 Some(watch) => Some(Watch::open(&watch.rules)?),
                 None => None,
             },
@@ -140,6 +165,8 @@ impl<'a> Run<'a> {
             began,
             newest: began,
             polled,
+            tally,
+            counting,
             int,
             term,
         };

@@ -34,6 +34,7 @@ pub(crate) fn subject(id: u64) -> Subject {
             inode: None,
         },
         owner: owner(7, "curl", OwnerHow::Connect),
+        opened_by: OpenedBy::Connect,
     }
 }
 

@@ -9,7 +9,7 @@ use super::verdict::Case;
 use super::witness::{Held, Holdings, Known, Witness};
 use super::{Holder, Other, Stuck, StuckEvent, opener, words};
 use crate::engine::filter::{Admission, Filter};
-use crate::model::life::{ConnectionId, Subject};
+use crate::model::life::{ConnectionId, OpenedBy, Subject};
 use crate::model::owner::{Owner, OwnerHow};
 use crate::model::snapshot::{Age, SocketSnapshot, TimerKind};
 use crate::model::state::TcpState;
@@ -115,6 +115,7 @@ impl Survey<'_> {
             id: known.map_or(ConnectionId(0), |known| known.id),
             socket: socket.id,
             owner: owner.or(by_fd).or(by_listener),
+            opened_by: known.map_or(OpenedBy::Unknown, |known| known.opened_by),
         };
         if !self.admits(&subject, &holders, socket) {
             return None;

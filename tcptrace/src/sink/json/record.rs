@@ -6,6 +6,7 @@ use serde::{Serialize, Serializer};
 use super::super::row::Row;
 use super::Names;
 use super::finding::Finding;
+use super::histogram::HistogramRecord;
 use super::owner::{DetailRecord, OwnerRecord, TaskRecord};
 use super::socket::SocketRecord;
 use super::stuck::StuckRecord;
@@ -27,6 +28,8 @@ pub enum Record<'a> {
     Transition(Transition<'a>),
     /// A connection from first seen to its end.
     Lifecycle(Lifecycle<'a>),
+    /// How long stays lasted.
+    Histogram(Box<HistogramRecord<'a>>),
     /// A socket that is stuck.
     Stuck(Box<StuckRecord<'a>>),
     /// What a check of this host found.

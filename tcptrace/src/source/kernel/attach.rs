@@ -12,6 +12,7 @@ use super::btf::Btf;
 use super::cost::Meter;
 use super::drain::Ring;
 use super::error::{AttachError, short};
+use super::histogram::{Counters, Counting};
 use super::log::Log;
 use super::rearm::Kills;
 use super::reasons::Reasons;
@@ -63,6 +64,8 @@ pub struct Options {
     pub measure: bool,
     /// What the kernel may leave out.
     pub scope: Scope,
+    /// Count stays in the kernel instead of sending events; BTF path only.
+    pub counting: Option<Counting>,
     /// For the test of the self-test: attach the main program to this BTF tracepoint of the same shape instead.
     pub deaf: bool,
 }
@@ -80,10 +83,14 @@ impl Kernel {
                 "this kernel shows no BTF ({}: {error}); use --attach classic, or a kernel with CONFIG_DEBUG_INFO_BTF",
                 super::btf::VMLINUX
             ))),
+            (Attach::Auto, Err(error)) if options.counting.is_some() => Err(AttachError::Unsuitable(
+                format!("this kernel shows no BTF ({}: {error})", super::btf::VMLINUX),
+            )),
             (Attach::Auto, Err(_)) => Self::classic(options, None),
             (Attach::Btf, Ok(btf)) => Self::btf(options, &btf),
             (Attach::Auto, Ok(btf)) => match Self::btf(options, &btf) {
-                Err(AttachError::Unsuitable(why)) => {
+                // The classic path cannot count: the caller decides what to do instead.
+                Err(AttachError::Unsuitable(why)) if options.counting.is_none() => {
                     let mut kernel = Self::classic(options, Some(&btf))?;
                     kernel.notes.insert(0, format!("fell back to the classic tracepoint: {why}"));
                     Ok(kernel)
@@ -115,7 +122,9 @@ impl Kernel {
             })?;
         let main = if options.deaf { "sock_send_length" } else { "inet_sock_set_state" };
         // Accept and the neighbours first: an event of the main program then never lacks them.
-        kernel.attach_accept(accept_ret);
+        if options.counting.as_ref().is_none_or(Counting::owners) || !options.scope.pids.is_empty() {
+            kernel.attach_accept(accept_ret);
+        }
         if options.want.resets {
             let sent = match btf.tracepoint_arguments("tcp_send_reset") {
                 Some(3..) => "reset_sent",
@@ -133,8 +142,9 @@ impl Kernel {
         if options.want.follow_forks {
             kernel.attach_optional("forked", "sched_process_fork", &types);
         }
+        let program = if options.counting.is_some() { "histogram_btf" } else { "state_change_btf" };
         kernel
-            .attach_btf("state_change_btf", main, &types)
+            .attach_btf(program, main, &types)
             .map_err(|error| AttachError::of("attaching to sock:inet_sock_set_state", &error))?;
         if options.want.diagnostics {
             kernel.attach_optional("diagnose", "inet_sock_set_state", &types);
@@ -207,7 +217,13 @@ impl Kernel {
         if path == Path::Btf {
             loader.map_max_entries("MEMORY_BY_ADDRESS", 1);
         }
-        if options.scope.pids.is_empty() {
+        let counting = options.counting.as_ref();
+        let (groups, octaves) = counting.map_or((1, 1), Counting::room);
+        loader.map_max_entries("GROUPS", groups).map_max_entries("GROUP_STAYS", octaves);
+        if counting.is_none() {
+            loader.map_max_entries("STAYS", 1);
+        }
+        if options.scope.pids.is_empty() && !counting.is_some_and(Counting::owners) {
             loader.map_max_entries("ACCEPTED", 1);
         }
         if !options.want.diagnostics {
@@ -220,6 +236,7 @@ impl Kernel {
         let log = options.want.diagnostics.then(|| Log::start(&mut ebpf)).transpose()?;
         let ring: RingBuf<_> = take(&mut ebpf, "EVENTS")?;
         let lost: PerCpuArray<_, u64> = take(&mut ebpf, "LOST")?;
+        let counters = counting.map(|counting| Counters::new(&mut ebpf, counting)).transpose()?;
         // Programs find their maps by fd when they are loaded: a map that is taken must be kept, this one stays where it is.
         let pids = ebpf.map_mut("PIDS").ok_or_else(|| no_map("PIDS"))?;
         let mut pids: HashMap<_, u32, u8> =
@@ -245,6 +262,7 @@ impl Kernel {
             attached: Vec::new(),
             cost: Meter::new(options.measure),
             log,
+            counters,
             ebpf,
         })
     }
@@ -348,11 +366,16 @@ fn config(options: &Options) -> Config {
         config.reqsk_timer_handler = symbols::address("reqsk_timer_handler").unwrap_or(u64::MAX);
     }
     config.follow_forks = options.want.follow_forks.into();
+    if let Some(counting) = &options.counting {
+        config.by = counting.bits();
+        config.owners = (counting.owners() || !options.scope.pids.is_empty()).into();
+        config.filtered = options.scope.is_narrow().into();
+    }
     config
 }
 
 /// Takes a map out of the loaded object.
-fn take<M>(ebpf: &mut Ebpf, name: &str) -> Result<M, AttachError>
+pub(super) fn take<M>(ebpf: &mut Ebpf, name: &str) -> Result<M, AttachError>
 where
     M: TryFrom<aya::maps::Map, Error = aya::maps::MapError>,
 {

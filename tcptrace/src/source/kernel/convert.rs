@@ -1,11 +1,12 @@
 //! Wire records into the model's events.
 
-use tcptrace_ebpf::wire::{self, Record, flag, what};
+use tcptrace_ebpf::wire::{self, Record, flag, role, what};
 
 use crate::model::comm::Comm;
 use crate::model::cookie::Cookie;
 use crate::model::endpoints::{Endpoints, from_bytes};
 use crate::model::event::{Accepted, Event, Neighbour, StateChange};
+use crate::model::life::OpenedBy;
 use crate::model::owner::{Owner, OwnerHow, Task};
 use crate::model::socket::{Counters, Protocol, SocketFacts, SocketId, SocketRef};
 use crate::model::state::TcpState;
@@ -47,6 +48,17 @@ pub(super) fn event(record: &Record, reasons: &Reasons, classic: bool) -> Option
                 _ => return None,
             },
         }),
+    }
+}
+
+/// From the number of [`role`]; `None` where the kernel half does not count.
+pub(super) fn opened_by(number: u8) -> Option<OpenedBy> {
+    match number {
+        role::CONNECT => Some(OpenedBy::Connect),
+        role::ACCEPT => Some(OpenedBy::Accept),
+        role::LISTEN => Some(OpenedBy::Listen),
+        role::SIMULTANEOUS => Some(OpenedBy::Simultaneous),
+        _ => None,
     }
 }
 
@@ -102,6 +114,7 @@ fn state_change(change: &wire::StateChange) -> Option<StateChange> {
             user_timeout: is(flag::USER_TIMEOUT),
             unacked: change.unacked,
             keepalive: is(flag::KEEPALIVE),
+            opened_by: opened_by(change.role),
         }),
         counters: is(flag::COUNTERS).then(|| Counters {
             bytes_sent: change.bytes_sent,

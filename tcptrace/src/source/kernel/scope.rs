@@ -36,6 +36,28 @@ impl Scope {
         Self { constants: c, pids: filter.pids.iter().copied().collect() }
     }
 
+    /// Whether the kernel half can decide all of `filter`, so that user space need not look again. States are no matter of
+    /// sockets.
+    #[must_use]
+    pub fn decides(filter: &Filter) -> bool {
+        let longest = [
+            filter.uids.len(),
+            filter.netns.len(),
+            filter.ports.len(),
+            filter.lports.len(),
+            filter.rports.len(),
+            filter.addrs.len(),
+            filter.laddrs.len(),
+            filter.raddrs.len(),
+        ];
+        filter.comms.is_empty() && filter.cgroups.is_none() && longest.iter().all(|len| *len <= FILTERS)
+    }
+
+    /// It leaves anything out.
+    pub(super) fn is_narrow(&self) -> bool {
+        self.constants != Config::default()
+    }
+
     pub(super) fn constants(&self) -> Config {
         self.constants
     }

@@ -108,6 +108,7 @@ async fn attach(ring_bytes: u32) -> Result<Tried, AttachError> {
         ring_bytes,
         measure: false,
         scope: Scope::default(),
+        counting: None,
         deaf: false,
     })?;
     let deaf = kernel.self_test(|_| {}).await.err();

@@ -1,0 +1,260 @@
+//! All histograms of a run: since it began, and since they were last shown.
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use super::Histogram;
+use super::group::{By, Group};
+use crate::model::evidence::{Evidence, Span};
+use crate::model::life::{Lifecycle, Subject};
+use crate::model::state::TcpState;
+use crate::model::transition::Transition;
+
+/// What the kernel half has counted in one octave of a group's histogram of a state since it was last asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counted {
+    /// Whose.
+    pub group: Group,
+    /// Where.
+    pub state: TcpState,
+    /// Of what kind and how many.
+    pub stays: Stays,
+}
+
+/// Stays that the kernel half has counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stays {
+    /// Exact ones, in neighbouring buckets.
+    Measured {
+        /// The first bucket.
+        first: u16,
+        /// How many more in each.
+        counts: [u64; 16],
+        /// How much longer all of them together, nanoseconds.
+        sum: u64,
+        /// The shortest ever here; with whether it is new.
+        shortest: (u64, bool),
+        /// The longest ever here; with whether it is new.
+        longest: (u64, bool),
+    },
+    /// They began before tracing did.
+    AtLeast(u64),
+    /// Nobody knows when they began.
+    Unknown(u64),
+}
+
+/// Histograms by group and state.
+pub type Histograms = FxHashMap<(Group, TcpState), Histogram>;
+
+/// Histograms by group and state, bounded.
+#[derive(Debug)]
+pub struct Book {
+    by: Vec<By>,
+    states: Vec<TcpState>,
+    max_groups: usize,
+    groups: FxHashSet<Group>,
+    whole: Histograms,
+    recent: Histograms,
+    /// Stays that found no group of their own.
+    other: u64,
+}
+
+impl Book {
+    /// An empty book of at most `max_groups` groups, for `states`; empty for all.
+    #[must_use]
+    pub fn new(by: Vec<By>, states: Vec<TcpState>, max_groups: usize) -> Self {
+        Self {
+            by,
+            states,
+            max_groups,
+            groups: FxHashSet::default(),
+            whole: FxHashMap::default(),
+            recent: FxHashMap::default(),
+            other: 0,
+        }
+    }
+
+    /// Counts the stay that a transition ends.
+    pub fn moved(&mut self, moved: &Transition, subject: &Subject) {
+        let Transition { from, to, in_from, .. } = moved;
+        // A birth ends no stay of this connection.
+        if *from == TcpState::Listen && *to != TcpState::Closed {
+            return;
+        }
+        let group = Group::of(&self.by, subject, None);
+        self.stay(group, *from, in_from);
+    }
+
+    /// Counts the stays of a connection that is over.
+    pub fn life(&mut self, life: &Lifecycle) {
+        let Lifecycle { id, socket, owner, opened_by, .. } = *life;
+        let subject = Subject { id, socket, owner, opened_by };
+        let group = Group::of(&self.by, &subject, life.ending.map(|ending| ending.end));
+        for residency in &life.states {
+            // The last one goes on, or is no state of a connection.
+            if residency.stay.ns.is_some() || residency.stay.evidence == Evidence::Unknown {
+                self.stay(group, residency.state, &residency.stay);
+            }
+        }
+    }
+
+    fn stay(&mut self, group: Group, state: TcpState, span: &Span) {
+        // An accepted connection's SYN_RECV is as old as its last event: no stay, unless it is known how long.
+        let fiction = state == TcpState::SynRecv && span.evidence == Evidence::Unknown;
+        if state == TcpState::Closed || fiction {
+            return;
+        }
+        self.with(group, state, 1, &|histogram, _| histogram.count(span.ns, span.evidence));
+    }
+
+    /// Takes in what the kernel half has counted.
+    pub fn count(&mut self, counted: &Counted) {
+        let Counted { group, state, stays } = counted;
+        match stays {
+            Stays::AtLeast(count) => {
+                self.with(*group, *state, *count, &|histogram, _| histogram.add_beside(*count, 0));
+            }
+            Stays::Unknown(count) => {
+                self.with(*group, *state, *count, &|histogram, _| histogram.add_beside(0, *count));
+            }
+            Stays::Measured { first, counts, sum, shortest, longest } => {
+                let used = || (*first..).zip(counts).filter(|(_, count)| **count > 0);
+                let (Some((low, _)), Some((high, _))) = (used().next(), used().last()) else { return };
+                let count = counts.iter().sum();
+                self.with(*group, *state, count, &|histogram, recent| {
+                    used().for_each(|(bucket, count)| histogram.fill(bucket, *count));
+                    // The extremes are those of the whole run: of late they are known to the bucket only, unless new.
+                    let least = super::bucket::shortest(low).max(shortest.0);
+                    let most = super::bucket::longest(high).min(longest.0);
+                    let least = if recent && !shortest.1 { least } else { shortest.0 };
+                    let most = if recent && !longest.1 { most } else { longest.0 };
+                    histogram.add(count, u128::from(*sum), least, most);
+                });
+            }
+        }
+    }
+
+    /// Does it to both histograms of a group; the second argument tells the recent one.
+    fn with(&mut self, group: Group, state: TcpState, count: u64, act: &dyn Fn(&mut Histogram, bool)) {
+        let state = if state == TcpState::NewSynRecv { TcpState::SynRecv } else { state };
+        if !self.states.is_empty() && !self.states.iter().any(|asked| asked.name() == state.name()) {
+            return;
+        }
+        let group = if group.other || self.admits(group) { group } else { Group::OTHER };
+        if group.other {
+            self.other += count;
+        }
+        act(self.whole.entry((group, state)).or_default(), false);
+        act(self.recent.entry((group, state)).or_default(), true);
+    }
+
+    fn admits(&mut self, group: Group) -> bool {
+        if self.groups.contains(&group) {
+            return true;
+        }
+        let room = self.groups.len() < self.max_groups;
+        if room {
+            self.groups.insert(group);
+        }
+        room
+    }
+
+    /// What they are grouped by.
+    #[must_use]
+    pub fn by(&self) -> &[By] {
+        &self.by
+    }
+
+    /// Stays that found no group of their own.
+    #[must_use]
+    pub fn other(&self) -> u64 {
+        self.other
+    }
+
+    /// The histograms since the beginning, in order.
+    #[must_use]
+    pub fn whole(&self) -> Vec<(Group, TcpState, Histogram)> {
+        in_order(self.whole.iter().map(|((group, state), histogram)| (*group, *state, histogram.clone())))
+    }
+
+    /// The histograms since the last call, in order.
+    pub fn take_recent(&mut self) -> Vec<(Group, TcpState, Histogram)> {
+        in_order(self.recent.drain().map(|((group, state), histogram)| (group, state, histogram)))
+    }
+}
+
+/// By group, and in a group in the order of a life.
+fn in_order(rows: impl Iterator<Item = (Group, TcpState, Histogram)>) -> Vec<(Group, TcpState, Histogram)> {
+    let mut rows: Vec<_> = rows.filter(|(_, _, histogram)| !histogram.is_empty()).collect();
+    rows.sort_by_cached_key(|(group, state, _)| {
+        (group.order(), TcpState::ALL.iter().position(|other| other == state))
+    });
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::filter::tests::subject;
+    use crate::model::time::Mono;
+    use crate::model::transition::SeenBy;
+
+    fn moved(from: TcpState, to: TcpState, in_from: Span) -> Transition {
+        let seen_by = SeenBy::Tracepoint;
+        Transition { at: Mono(9), from, to, in_from, seen_by, kernel: None, ending: None }
+    }
+
+    #[test]
+    fn births_and_the_syn_recv_of_the_accepted_are_no_stays() {
+        use TcpState::{CloseWait, Closed, Established, LastAck, Listen, SynRecv, SynSent};
+        let mut book = Book::new(vec![By::State], vec![], 10);
+        for (from, to, span) in [
+            (Closed, SynSent, Span::UNKNOWN),
+            (Listen, SynRecv, Span::UNKNOWN),
+            (SynRecv, Established, Span::UNKNOWN),
+            (Established, CloseWait, Span::exact(5)),
+            (CloseWait, LastAck, Span::at_least(5, None)),
+        ] {
+            book.moved(&moved(from, to, span), &subject(1));
+        }
+        let states: Vec<_> =
+            book.whole().iter().map(|(_, state, histogram)| (*state, histogram.total())).collect();
+        assert_eq!(states, [(Established, 1), (CloseWait, 0)]);
+    }
+
+    #[test]
+    fn groups_beyond_the_number_are_counted_together() {
+        let mut book = Book::new(vec![By::Lport], vec![], 2);
+        let step = moved(TcpState::Established, TcpState::CloseWait, Span::exact(5));
+        for port in 1..=5 {
+            let mut subject = subject(1);
+            subject.socket.endpoints.local.port = Some(port);
+            book.moved(&step, &subject);
+        }
+        let rows = book.take_recent();
+        assert_eq!(rows.len(), 3);
+        assert!(rows[2].0.other && rows[2].2.total() == 3 && book.other() == 3);
+        assert!(book.take_recent().is_empty() && book.whole().len() == 3);
+    }
+
+    #[test]
+    fn extremes_of_late_are_known_to_the_bucket_when_they_are_not_new() {
+        let mut book = Book::new(vec![], vec![], 2);
+        let bucket = crate::engine::histogram::bucket::of(1_100);
+        let first = bucket / 16 * 16;
+        let counts = std::array::from_fn(|at| u64::from(first + u16::try_from(at).unwrap() == bucket));
+        let stays = |new| Stays::Measured {
+            first,
+            counts,
+            sum: 1_100,
+            shortest: (1_030, new),
+            longest: (1_100, new),
+        };
+        let counted = |new| Counted { group: Group::default(), state: TcpState::LastAck, stays: stays(new) };
+        book.count(&counted(true));
+        assert_eq!(book.take_recent()[0].2.min(), Some(1_030));
+        book.count(&counted(false));
+        let (recent, whole) = (book.take_recent(), book.whole());
+        assert!(recent[0].2.min() > Some(1_030) && recent[0].2.max() == Some(1_100));
+        assert_eq!((whole[0].2.min(), whole[0].2.total(), whole[0].2.mean()), (Some(1_030), 2, Some(1_100)));
+    }
+}
