@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -30,7 +30,8 @@ impl Tracer {
     /// Starts one more; returns when it traces.
     pub(crate) fn start(words: &[&str]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tcptrace"))
-            .args(["lives", "-o", "json"])
+            // Other work on this host must not push our events out.
+            .args(["lives", "-o", "json", "--ring-size", "64M"])
             .args(words)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -52,7 +53,7 @@ impl Tracer {
         let reader = thread::spawn(move || {
             for line in BufReader::new(out).lines().map_while(Result::ok) {
                 let record: Value = serde_json::from_str(&line).unwrap();
-                to.0.lock().unwrap().push(record);
+                to.0.lock().unwrap_or_else(PoisonError::into_inner).push(record);
                 to.1.notify_all();
             }
         });
@@ -62,7 +63,7 @@ impl Tracer {
     /// Waits until `many` lives are as wanted.
     pub(crate) fn wait(&self, many: usize, what: &str, wanted: impl Fn(&Value) -> bool) -> Vec<Life> {
         let deadline = Instant::now() + PATIENCE;
-        let mut told = self.told.0.lock().unwrap();
+        let mut told = self.told.0.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let found = matching(&told, &wanted);
             assert!(found.len() <= many, "more than {many} lives of {what}: {found:#?}");
@@ -71,7 +72,7 @@ impl Tracer {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(!left.is_zero(), "{} lives of {what}, not {many}", found.len());
-            told = self.told.1.wait_timeout(told, left).unwrap().0;
+            told = self.told.1.wait_timeout(told, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -89,7 +90,7 @@ impl Tracer {
     /// What has been told so far of this cookie.
     pub(crate) fn so_far(&self, cookie: u64) -> Vec<Life> {
         let hex = format!("{cookie:x}");
-        matching(&self.told.0.lock().unwrap(), &|life| life["cookie"] == hex)
+        matching(&self.told.0.lock().unwrap_or_else(PoisonError::into_inner), &|life| life["cookie"] == hex)
     }
 
     /// Ends it with SIGINT and gives all that it told.
@@ -98,7 +99,7 @@ impl Tracer {
         kill_process(pid, Signal::INT).unwrap();
         assert!(self.child.wait().unwrap().success());
         self.reader.take().unwrap().join().unwrap();
-        matching(&self.told.0.lock().unwrap(), &|_| true)
+        matching(&self.told.0.lock().unwrap_or_else(PoisonError::into_inner), &|_| true)
     }
 }
 

@@ -18,8 +18,9 @@ use crate::workspace::{cargo, must, output_of, root, shown};
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// How many live tests run at a time (each has its own network namespace).
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    /// How many live tests run at a time. Each has its own network namespace, but a process that one test forks holds for a moment
+    /// what the others have open, which is what some of them are about.
+    #[arg(long, value_name = "N", default_value_t = 1)]
     live_threads: u16,
     /// How long one binary of live tests may take before it is killed and counted as failed.
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]

@@ -21,7 +21,7 @@ pub struct StuckArgs {
     /// One line for Nagios and its kin, with performance data; exits with 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
     #[arg(long)]
     pub check: bool,
-    /// With --check: WARNING when count>N, age>TIME or growth>N (a minute) [default: count>0]
+    /// With --check: WARNING when count>N, age>TIME or growth>N (a minute) (default: `count>0`)
     #[arg(long, value_name = "LIMIT,…", value_delimiter = ',')]
     pub warning: Vec<String>,
     /// With --check: CRITICAL, as --warning [default: never]
