@@ -48,8 +48,11 @@ actor server to-server said & tracers+=($!); echo "server is process $!"
 actor client to-client said & tracers+=($!); echo "client is process $!"
 server() { echo "$*" >&7; read -r -t 10 _ <&9; }
 client() { echo "$*" >&8; read -r -t 10 _ <&9; }
-began=$(date +%s.%N)
-truth() { printf '%7.3f s  %s\n' "$(echo "$(date +%s.%N) - $began" | bc)" "$*" | tee -a truth; }
+began=${EPOCHREALTIME/[.,]/}
+truth() {
+    local ms=$(((${EPOCHREALTIME/[.,]/} - began) / 1000))
+    printf '%3d.%03d s  %s\n' $((ms / 1000)) $((ms % 1000)) "$*"
+}
 look() { echo "--- ss, $1"; ss -Htaneop '( sport = :40001 or sport = :40002 or dport = :40002 )' | tr -s ' '; }
 
 echo "=== what really happens"

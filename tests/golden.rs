@@ -164,6 +164,7 @@ fn the_story_goes_forward_in_time() {
             Event::StateChange(change) => change.at,
             Event::Accepted(accepted) => accepted.at,
             Event::Neighbour { at, .. }
+            | Event::HalfOpen { at, .. }
             | Event::Lost { at, .. }
             | Event::Tick(at)
             | Event::SnapshotDone { at, .. }

@@ -5,9 +5,17 @@ mod support;
 
 #[path = "live/closing.rs"]
 mod closing;
+#[path = "live/ending.rs"]
+mod ending;
+#[path = "live/filters.rs"]
+mod filters;
 #[path = "live/listeners.rs"]
 mod listeners;
+#[path = "live/losses.rs"]
+mod losses;
 #[path = "live/ownership.rs"]
 mod ownership;
+#[path = "live/pids.rs"]
+mod pids;
 #[path = "live/reuse.rs"]
 mod reuse;

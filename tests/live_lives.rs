@@ -25,5 +25,7 @@ mod hands;
 mod others;
 #[path = "live_lives/resets.rs"]
 mod resets;
+#[path = "live_lives/time_wait.rs"]
+mod time_wait;
 #[path = "live_lives/vanished.rs"]
 mod vanished;

@@ -114,6 +114,7 @@ fn any_event() -> impl Strategy<Value = Event> {
                 mini,
                 owner: None,
                 age: Age { at_least_ns: ms, at_most_ns: (ms % 2 == 0).then_some(ms * 3) },
+                existed_ns: 0,
                 timer: mini.then_some(timer),
                 receive_queue: 0,
                 send_queue: 0,

@@ -4,12 +4,9 @@
 use std::fs;
 use std::net::IpAddr;
 use std::process::Command;
-use std::time::Instant;
 
 use proptest::option;
 use proptest::prelude::*;
-use tcptrace::engine::update::Update;
-use tcptrace::engine::{Config, Engine};
 use tcptrace::model::comm::Comm;
 use tcptrace::model::cookie::Cookie;
 use tcptrace::model::endpoints::Endpoints;
@@ -20,8 +17,6 @@ use tcptrace::model::socket::{Counters, Protocol, SocketFacts, SocketId, SocketR
 use tcptrace::model::state::TcpState;
 use tcptrace::model::time::{ClockAnchor, Mono};
 use tcptrace::recording::{Cut, Damage, Header, Reader, Sysctl, Tape};
-use tcptrace::sink::Sink as _;
-use tcptrace::sink::json::{JsonSink, Stream};
 
 fn header() -> Header {
     Header {
@@ -208,6 +203,7 @@ fn snapshot() -> impl Strategy<Value = Event> + Clone {
                 mini,
                 owner,
                 age,
+                existed_ns: 0,
                 timer,
                 receive_queue,
                 send_queue,
@@ -239,6 +235,13 @@ fn event() -> BoxedStrategy<Event> {
             netns,
             count
         }),
+        (mono(), small(), address(), any::<u16>(), address(), any::<u16>()).prop_map(
+            |(at, netns, laddr, lport, raddr, rport)| Event::HalfOpen {
+                at,
+                netns,
+                endpoints: Endpoints::new((laddr, lport), (raddr, rport))
+            }
+        ),
         small().prop_map(|child| Event::Forked { child }),
         (small(), small()).prop_map(|(netns, seconds)| Event::FinTimeout { netns, seconds }),
         (mono(), number(), place).prop_map(|(at, count, place)| Event::Lost { at, count, place }),
@@ -427,59 +430,6 @@ fn typical(number: u64) -> Event {
             srtt_us: 180,
         }),
     })
-}
-
-/// `cargo test --release -p tcptrace --test recording -- --ignored --nocapture`
-#[test]
-#[ignore = "a measurement, for release builds"]
-fn speed_of_recording_and_replay() {
-    const EVENTS: u32 = 1_000_000;
-    let mut tape = Tape::new(&header()).unwrap();
-    let mut bytes = Vec::new();
-    let began = Instant::now();
-    for number in 0..EVENTS {
-        if tape.push(&typical(number.into())) {
-            tape.frame(&mut bytes).unwrap();
-        }
-    }
-    tape.end(&mut bytes).unwrap();
-    println!("record: {:?} an event, {} bytes", began.elapsed() / EVENTS, bytes.len() / EVENTS as usize);
-    let began = Instant::now();
-    let text = zstd::stream::decode_all(bytes.as_slice()).unwrap();
-    println!(
-        "unpacking alone: {:?} an event, {} bytes",
-        began.elapsed() / EVENTS,
-        text.len() / EVENTS as usize
-    );
-    for _ in 0..3 {
-        let began = Instant::now();
-        let (_, mut reader) = Reader::new(bytes.as_slice()).unwrap();
-        let (mut events, mut count) = (Vec::new(), 0);
-        while reader.next_batch(&mut events).unwrap() {
-            count += events.len();
-            events.clear();
-        }
-        assert_eq!(count, EVENTS as usize);
-        println!("replay: {:?} an event", began.elapsed() / EVENTS);
-    }
-    for _ in 0..3 {
-        let began = Instant::now();
-        let (header, mut reader) = Reader::new(bytes.as_slice()).unwrap();
-        let mut engine = Engine::new(Config::default());
-        let mut sink = JsonSink::new(std::io::sink(), Stream::Lives, header.anchor);
-        let (mut events, mut lives) = (Vec::new(), 0);
-        while reader.next_batch(&mut events).unwrap() {
-            for event in events.drain(..) {
-                engine.observe(&event, &mut |update| {
-                    if matches!(update, Update::Closed(_)) {
-                        sink.update(&update).unwrap();
-                        lives += 1;
-                    }
-                });
-            }
-        }
-        println!("replay to `lives -o json`: {:?} an event, {lives} lives", began.elapsed() / EVENTS);
-    }
 }
 
 #[test]

@@ -79,7 +79,10 @@ pub struct Offsets {
     pub tw_substate: u16,
     pub timer_function: u16,
     pub timer_expires: u16,
-    pub pad: u16,
+    pub rsk_timer: u16,
+    /// Byte that holds the bit-field `num_timeout`.
+    pub num_timeout: u16,
+    pub num_timeout_mask: u16,
     /// Bit of `syn_fastopen_child` in its byte, as a mask.
     pub fastopen_child_mask: u16,
     /// Size of `icsk_retransmits` and friends is 1; size of `is_mptcp`'s byte mask (1 for a bool).
@@ -144,6 +147,8 @@ pub struct Config {
     pub wake_bytes: u64,
     /// `container_of` check of timer tracepoints: address of `tw_timer_handler`.
     pub tw_timer_handler: u64,
+    /// The same of request sockets: `reqsk_timer_handler`.
+    pub reqsk_timer_handler: u64,
     /// Our own pid: its events always pass (self-test).
     pub own_pid: u32,
     /// IPPROTO_MPTCP passes too.
@@ -254,6 +259,7 @@ pub mod kind {
     pub const ACCEPTED: u8 = 2;
     pub const NEIGHBOUR: u8 = 3;
     pub const FORKED: u8 = 4;
+    pub const HALF_OPEN: u8 = 5;
 }
 
 /// Bits of [`StateChange::flags`].
@@ -376,6 +382,23 @@ pub struct Neighbour {
     pub cookie: u64,
 }
 
+/// A SYN came and a request socket holds the half-open connection: its first timer was started.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HalfOpen {
+    pub kind: u8,
+    pub pad: [u8; 3],
+    pub netns: u32,
+    pub at_ns: u64,
+    /// v4 in mapped form.
+    pub laddr: [u8; 16],
+    pub raddr: [u8; 16],
+    /// Host byte order.
+    pub lport: u16,
+    pub rport: u16,
+    pub pad2: u32,
+}
+
 /// A watched process has a child.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -391,8 +414,31 @@ pub struct Forked {
 pub struct Held {
     pub cookie: u64,
     pub inode: u64,
+    pub cgroup: u64,
+    /// v4 in mapped form. Kept by a socket whose connection is over.
+    pub laddr: [u8; 16],
+    pub raddr: [u8; 16],
+    pub netns: u32,
+    pub uid: u32,
     pub pid: u32,
     pub fd: u32,
+    /// The owner that [`Memory`] knows; 0 = none.
+    pub owner_pid: u32,
+    /// Segments out and in: 0 = it never had a connection.
+    pub segments: u32,
+    pub error: u16,
+    /// Host byte order; 0 = unknown.
+    pub lport: u16,
+    pub rport: u16,
+    pub protocol: u16,
+    /// The kernel's number.
+    pub state: u8,
+    pub shutdown: u8,
+    /// `how` of that owner: the numbers of [`how`].
+    pub owner_how: u8,
+    /// SO_KEEPALIVE is on.
+    pub keepalive: u8,
+    pub pad: u32,
     pub comm: [u8; 16],
 }
 
@@ -511,7 +557,9 @@ plain!(Offsets {
     tw_substate,
     timer_function,
     timer_expires,
-    pad,
+    rsk_timer,
+    num_timeout,
+    num_timeout_mask,
     fastopen_child_mask,
     is_mptcp_mask,
     sk_shutdown_shift
@@ -540,6 +588,7 @@ plain!(Config {
     wake_ns,
     wake_bytes,
     tw_timer_handler,
+    reqsk_timer_handler,
     own_pid,
     mptcp,
     by_pid,
@@ -607,8 +656,31 @@ plain!(StateChange {
 });
 plain!(Accepted { kind, pad, pid, at_ns, sk, cookie, comm });
 plain!(Neighbour { kind, what, value, pad, at_ns, sk, cookie });
+plain!(HalfOpen { kind, pad, netns, at_ns, laddr, raddr, lport, rport, pad2 });
 plain!(Forked { kind, pad, child });
-plain!(Held { cookie, inode, pid, fd, comm });
+plain!(Held {
+    cookie,
+    inode,
+    cgroup,
+    laddr,
+    raddr,
+    netns,
+    uid,
+    pid,
+    fd,
+    owner_pid,
+    segments,
+    error,
+    lport,
+    rport,
+    protocol,
+    state,
+    shutdown,
+    owner_how,
+    keepalive,
+    pad,
+    comm
+});
 plain!(Group { cgroup, pid, netns, lport, rport, role, pad });
 plain!(Octave { sum, shortest, longest, counts });
 
@@ -619,6 +691,7 @@ pub enum Record {
     Accepted(Accepted),
     Neighbour(Neighbour),
     Forked(Forked),
+    HalfOpen(HalfOpen),
 }
 
 impl Record {
@@ -630,20 +703,22 @@ impl Record {
             kind::ACCEPTED => Accepted::decode(bytes).map(Self::Accepted),
             kind::NEIGHBOUR => Neighbour::decode(bytes).map(Self::Neighbour),
             kind::FORKED => Forked::decode(bytes).map(Self::Forked),
+            kind::HALF_OPEN => HalfOpen::decode(bytes).map(Self::HalfOpen),
             _ => None,
         }
     }
 }
 
-const _: () = assert!(size_of::<Offsets>() == 58 * 2);
+const _: () = assert!(size_of::<Offsets>() == 60 * 2);
 const _: () = assert!(size_of::<Layout>() == 32);
 const _: () = assert!(size_of::<Memory>() == 48);
 const _: () = assert!(size_of::<AcceptedBy>() == 32);
 const _: () = assert!(size_of::<StateChange>() == 192);
 const _: () = assert!(size_of::<Accepted>() == 48);
 const _: () = assert!(size_of::<Neighbour>() == 32);
+const _: () = assert!(size_of::<HalfOpen>() == 56);
 const _: () = assert!(size_of::<Forked>() == 8);
-const _: () = assert!(size_of::<Held>() == 40);
+const _: () = assert!(size_of::<Held>() == 112);
 const _: () = assert!(size_of::<Group>() == 24);
 const _: () = assert!(size_of::<Octave>() == 88);
 const _: () = assert!(size_of::<Config>().is_multiple_of(8));

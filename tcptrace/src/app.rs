@@ -1,19 +1,22 @@
 //! Floor 4: parse, plan, run. `main` prints what it returns.
 
 mod desk;
+mod doctor;
 mod dumps;
 mod hist;
+mod kill;
 mod names;
 mod output;
 mod preflight;
 mod replay;
 mod spool;
+mod stuck;
 mod trace;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 
-use crate::cli::{self, Parsed};
+use crate::cli::{self, Command, Parsed};
 use crate::failure::{ExitCode, Failure};
 use crate::plan::Plan;
 use crate::sink::json;
@@ -29,13 +32,24 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Failur
         Parsed::Args(args) => args,
         Parsed::Help(text) => return print(|out| write!(out, "{}", text.ansi()), true),
     };
-    match Plan::new(&args, &ThisHost)? {
+    let plan = match Plan::new(&args, &ThisHost) {
+        // A monitoring system takes our code for a wrong command line, 2, for CRITICAL.
+        Err(failure) if matches!(&args.command, Some(Command::Stuck(stuck)) if stuck.check) => {
+            print(|out| writeln!(out, "{}", stuck::unknown(&failure)), false)?;
+            return Ok(ExitCode::Findings);
+        }
+        other => other?,
+    };
+    match plan {
         Plan::Trace(plan) => match &plan.from {
             Some(recording) => replay::run(&plan, recording),
             None => trace::run(&plan, None),
         },
         Plan::Record(plan) => trace::run(&plan.trace, Some(&plan)),
         Plan::Repair(path) => repaired(&record::repair(&path)?),
+        Plan::Stuck(plan) => stuck::run(&plan),
+        Plan::Kill(plan) => kill::run(&plan),
+        Plan::Doctor(plan) => doctor::run(&plan),
         Plan::Schema => print(|out| writeln!(out, "{:#}", json::schema()), false),
         Plan::Preflight { json } => preflight::preflight(json, &mut io::stdout().lock()),
         Plan::Version { verbose } => {

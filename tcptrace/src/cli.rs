@@ -1,5 +1,6 @@
 //! The command line, as clap types. Values stay words here: `plan` judges them and says what is wrong in one sentence.
 
+mod doctor;
 mod filter;
 mod help;
 mod hist;
@@ -7,16 +8,19 @@ mod lives;
 mod output;
 mod parse;
 mod record;
+mod stuck;
 mod tracing;
 
 use clap::{ArgAction, Parser, Subcommand};
 
+pub use doctor::DoctorArgs;
 pub use filter::FilterArgs;
 pub use hist::{AggregateWord, HistArgs};
 pub use lives::LivesArgs;
 pub use output::{ColorWord, FormatWord, OutputArgs, TimeWord};
 pub use parse::{Parsed, parse};
 pub use record::{RecordArgs, RepairArgs};
+pub use stuck::{KillArgs, StuckArgs};
 pub use tracing::{AttachWord, TracingArgs};
 
 /// Stream TCP state transitions of this host as they happen.
@@ -65,6 +69,23 @@ pub enum Command {
     /// estimated (the ends of TIME_WAIT without --exact) or not known is counted beside.
     #[command(after_long_help = help::hist())]
     Hist(HistArgs),
+    /// Say which sockets are stuck, who holds them, why, and what to do
+    ///
+    /// One look at every network namespace, without waiting; works without eBPF and says what it then cannot know. Ends with 3 when a
+    /// socket is stuck. With --watch it traces, and tells of sockets as they cross the thresholds.
+    #[command(after_long_help = help::stuck())]
+    Stuck(StuckArgs),
+    /// Close stuck sockets that match filters and a verdict: says what would be done, and does it with --yes
+    ///
+    /// Works through SOCK_DESTROY, as `ss -K`. Holders see ECONNABORTED, peers what is printed. Never touches LISTEN and TIME_WAIT
+    /// unless --state names them.
+    Kill(KillArgs),
+    /// Examine this host: what is stuck or runs out, whose fault it is, and the three things to do first
+    ///
+    /// Looks at every TCP socket of every network namespace, watches for 10 s (-d), looks again, and says what it found with figures,
+    /// reasons and sources. Ends with 3 when something needs doing.
+    #[command(after_long_help = help::doctor())]
+    Doctor(DoctorArgs),
     /// Write all that happens into FILE, for any view later: --from FILE
     ///
     /// A recording holds the kernel's events, dumps and losses as JSON lines in zstd, at most a second of them is lost in a crash.

@@ -12,13 +12,16 @@ use crate::model::event::{Event, LossPlace};
 use crate::model::evidence::Span;
 use crate::model::life::{ConnectionId, FirstSeen, Lifecycle, OpenedBy, Subject};
 use crate::model::owner::Task;
+use crate::model::snapshot::SocketSnapshot;
 use crate::model::socket::{Protocol, SocketId, SocketRef};
 use crate::model::time::Mono;
 
+pub mod doctor;
 pub mod edge;
 pub mod filter;
 pub mod gate;
 pub mod histogram;
+pub mod stuck;
 pub mod update;
 
 mod absent;
@@ -31,6 +34,7 @@ mod dump;
 mod ending;
 mod ends;
 mod graves;
+mod half_open;
 mod index;
 mod life;
 mod loss;
@@ -40,15 +44,19 @@ mod owner;
 mod peer;
 mod report;
 mod rtt;
+mod standing;
 mod stays;
 mod table;
 mod timewait;
 
 use agenda::Agenda;
 pub use dump::ALL_STATES;
+use ends::Ends;
 use graves::Graves;
+use half_open::HalfOpen;
 use loss::Loss;
 use rtt::Rtts;
+pub use standing::Standing;
 use table::{Slot, Table};
 use update::Update;
 
@@ -129,6 +137,7 @@ pub struct Engine {
     table: Table,
     agenda: Agenda,
     graves: Graves,
+    half_open: HalfOpen,
     loss: Loss,
     rtts: Rtts,
     netns: FxHashMap<u32, Netns>,
@@ -167,6 +176,7 @@ impl Engine {
             table: Table::new(),
             agenda: Agenda::default(),
             graves: Graves::default(),
+            half_open: HalfOpen::default(),
             loss: Loss::default(),
             rtts: Rtts::default(),
             netns: FxHashMap::default(),
@@ -219,7 +229,10 @@ impl Engine {
             }
             Event::TimeWaitOverflow { netns, .. } => self.overflowed(*netns),
             Event::FinTimeout { netns, seconds } => {
-                self.netns.entry(*netns).or_default().fin_timeout_s = Some(*seconds);
+                self.fin_timeout(*netns, *seconds);
+            }
+            Event::HalfOpen { at, netns, endpoints } => {
+                self.half_open.add(*netns, Ends::pack(endpoints), *at);
             }
             // Which processes count is the filter's business.
             Event::Forked { .. } => {}
@@ -281,6 +294,12 @@ impl Engine {
     pub fn subject(&self, socket: &SocketRef) -> Option<Subject> {
         let life = self.table.life(self.table.find(socket)?);
         (!life.hidden).then(|| life.subject())
+    }
+
+    /// Whether a socket of a dump is one that is known already.
+    #[must_use]
+    pub fn knows(&self, snapshot: &SocketSnapshot) -> bool {
+        self.shown(snapshot).is_some()
     }
 
     /// Connections known in this run, our own not counted.

@@ -4,6 +4,7 @@
 
 mod address;
 mod conflict;
+mod doctor;
 mod elsewhere;
 mod hist;
 mod lives;
@@ -13,6 +14,7 @@ mod port;
 mod process;
 mod quantity;
 mod record;
+mod stuck;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -26,17 +28,25 @@ use crate::model::state::TcpState;
 use crate::source::host::Host;
 use crate::source::kernel::Attach;
 
+pub use doctor::Doctor;
 pub use hist::Hist;
 pub use lives::Lives;
 pub use output::{Color, Format, Output};
 pub use quantity::RING_BYTES;
 pub use record::Record;
+pub use stuck::{Check, Kill, Stuck, Watch};
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Plan {
     /// Trace and print.
     Trace(Box<Trace>),
+    /// Look for stuck sockets once.
+    Stuck(Box<Stuck>),
+    /// Close stuck sockets.
+    Kill(Box<Kill>),
+    /// Examine the host.
+    Doctor(Box<Doctor>),
     /// Trace and record.
     Record(Box<Record>),
     /// Cut back a recording that broke off.
@@ -90,6 +100,8 @@ pub struct Trace {
     pub output: Output,
     /// Transitions or lives.
     pub kind: Kind,
+    /// Tell of sockets that get stuck, too.
+    pub flag_stuck: Option<Watch>,
     /// What the user should know before it starts, one sentence each, for stderr.
     pub notes: Vec<String>,
 }
@@ -102,7 +114,7 @@ impl Trace {
             Kind::Lives(lives) => lives.unfinished,
             // What they have left behind counts.
             Kind::Hist(hist) => hist.by.contains(&By::End),
-            Kind::Stream => false,
+            Kind::Stream | Kind::Stuck(_) => false,
         }
     }
 
@@ -113,6 +125,7 @@ impl Trace {
             Kind::Lives(lives) => Show::Lives(lives.filter.clone()),
             // How a connection ends is known at its end only.
             Kind::Hist(hist) if hist.by.contains(&By::End) => Show::Lives(LifeFilter::default()),
+            Kind::Stuck(_) => Show::Stuck,
             Kind::Stream if self.raw => Show::KernelEvents,
             Kind::Stream | Kind::Hist(_) => Show::Transitions,
         }
@@ -128,6 +141,8 @@ pub enum Kind {
     Lives(Lives),
     /// How long stays last.
     Hist(Hist),
+    /// Stuck sockets, as they come and go.
+    Stuck(Watch),
 }
 
 impl Plan {
@@ -148,6 +163,20 @@ impl Plan {
             }
             Some(Command::Lives(lives)) => Kind::Lives(Lives::new(lives)?),
             Some(Command::Hist(hist)) => Kind::Hist(Hist::new(hist, host)?),
+            Some(Command::Stuck(stuck)) if stuck.watch => Kind::Stuck(Watch::new(stuck)?),
+            Some(Command::Stuck(stuck)) => {
+                conflict::check(args)?;
+                conflict::refuse_tracing(args, "stuck")?;
+                return Stuck::new(args, stuck, host).map(|stuck| Self::Stuck(Box::new(stuck)));
+            }
+            Some(Command::Kill(kill)) => {
+                conflict::check(args)?;
+                conflict::refuse_tracing(args, "kill")?;
+                return Kill::new(args, kill, host).map(|kill| Self::Kill(Box::new(kill)));
+            }
+            Some(Command::Doctor(flags)) => {
+                return Doctor::new(args, flags, host).map(|doctor| Self::Doctor(Box::new(doctor)));
+            }
             Some(Command::Schema) => {
                 conflict::refuse_flags(args, "schema")?;
                 return Ok(Self::Schema);
@@ -185,6 +214,7 @@ impl Plan {
             max_connections: quantity::connections(tracing.max_connections.as_deref())?,
             output: Output::new(output, host)?,
             kind,
+            flag_stuck: tracing.flag_stuck.as_deref().map(Watch::flagged).transpose()?,
             notes,
         };
         conflict::check_trace(&trace)?;

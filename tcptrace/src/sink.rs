@@ -3,6 +3,7 @@
 pub mod column;
 pub mod csv;
 mod digits;
+pub mod doctor;
 pub mod duration;
 pub mod escape;
 pub mod histogram;
@@ -13,6 +14,7 @@ pub mod record;
 mod row;
 #[cfg(test)]
 mod sample;
+pub mod stuck;
 pub mod text;
 pub mod time;
 mod words;

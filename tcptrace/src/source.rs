@@ -1,15 +1,19 @@
 //! Floor 3: where events come from.
 
+pub mod birth;
 pub mod capabilities;
 pub mod cgroup;
 pub mod fd_table;
 pub mod host;
 pub mod kernel;
+pub mod limits;
 pub mod netns;
 pub mod netstat;
+pub mod port_range;
 pub mod preflight;
 pub mod process_tree;
 pub mod processes;
 pub mod replay;
 pub mod sock_diag;
+pub mod sockstat;
 pub mod sysctl;

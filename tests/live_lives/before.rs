@@ -1,13 +1,15 @@
 //! Sockets that existed before tcptrace: their state, and how long they have been in it.
 
 use std::io::Read;
-use std::time::Instant;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::time::Duration;
 
 use rustix::net::connect;
 use tcptrace::model::state::TcpState;
 
-use crate::support_lives::lab::send;
-use crate::support_lives::sock::{cookie, end_writing, nonblocking, socket};
+use crate::support_lives::lab::{Pair, send};
+use crate::support_lives::packet::{SYN, Segment, inject};
+use crate::support_lives::sock::{cookie, end_writing, linger, nonblocking, socket};
 use crate::support_lives::tracer::find;
 use crate::support_lives::{Lab, Life, Tracer, last};
 
@@ -45,11 +47,10 @@ fn established_and_close_wait_are_at_least_as_old_as_they_have_been_silent() {
         end_writing(&leaking.client);
         lab.b().until_in(leaking.s, TcpState::CloseWait);
     });
+    let canaries = canaries(&lab);
     last(700);
     let tracer = Tracer::start(&[]);
-    let told = Instant::now();
-    // A socket that is born now is in the table after all that a dump has shown... once its life ends.
-    settle(&lab, &tracer);
+    settle(canaries, &tracer);
     drop(quiet.server);
     lab.a().until_in(quiet.c, TcpState::CloseWait);
     let left = now();
@@ -67,23 +68,25 @@ fn established_and_close_wait_are_at_least_as_old_as_they_have_been_silent() {
     life.was("CLOSE_WAIT LAST_ACK", "fin").has("first_seen", "snapshot").has("closed_by", "remote");
     aged(&life, "CLOSE_WAIT", left, fin);
     assert!(life.stay("CLOSE_WAIT")["ns"].as_u64().unwrap() >= 650 * MS, "{:#}", life.0);
-    let _ = told;
 }
 
-/// Waits until the first dump is in: what it shows of a socket of ours is told when that ends.
-fn settle(lab: &Lab, tracer: &Tracer) {
-    // Each look costs the tracer a round of dumps; a life from a dump that ends proves that it is done.
-    loop {
-        let pair = lab.pair();
+/// Connections that tell by their end whether the first dump was in.
+fn canaries(lab: &Lab) -> Vec<Pair> {
+    let listener = lab.listen();
+    (0..60).map(|_| lab.pair_of(&listener)).inspect(|pair| linger(&pair.client, Duration::ZERO)).collect()
+}
+
+/// Waits until the first dump is in.
+fn settle(canaries: Vec<Pair>, tracer: &Tracer) {
+    for pair in canaries {
         drop(pair.client);
-        lab.b().until_in(pair.s, TcpState::CloseWait);
-        drop(pair.server);
-        let life = tracer.life(pair.s);
-        if life.end() == "fin" {
-            break;
+        let life = tracer.life(pair.c);
+        if life.0["first_seen"] == "snapshot" {
+            return;
         }
+        last(50);
     }
-    last(300);
+    panic!("no dump came");
 }
 
 #[test]
@@ -107,7 +110,20 @@ fn half_closed_listening_and_connecting_sockets_are_told_as_they_are() {
         lab.a().until_in(pair.c, TcpState::TimeWait);
         pair.c
     });
+    let halfway = lab.pair_of(&listener);
+    end_writing(&halfway.server);
+    lab.a().until_in(halfway.c, TcpState::CloseWait);
+    // Nobody is there to answer the SYN-ACK.
+    let nobody = SocketAddrV4::new(Ipv4Addr::new(10, 78, 1, 77), 5000);
+    let to = SocketAddrV4::new(lab.address(true), listener.local_addr().unwrap().port());
+    let (_, asked) = during(|| {
+        inject(lab.router(), Segment { from: nobody, to, seq: 1, ack: 0, flags: SYN });
+        lab.b().until("SYN_RECV", |seen| seen.state == TcpState::NewSynRecv);
+    });
+    let canaries = canaries(&lab);
     lab.cut();
+    let (_, acknowledging) = during(|| drop(halfway.client));
+    lab.a().until_in(halfway.c, TcpState::LastAck);
     let connecting = lab.a().inside(|| socket(0));
     nonblocking(&connecting);
     let (_, sent) = during(|| {
@@ -117,16 +133,21 @@ fn half_closed_listening_and_connecting_sockets_are_told_as_they_are() {
     lab.a().until_in(dying.c, TcpState::FinWait1);
     last(700);
     let tracer = Tracer::start(&["--unfinished", "--through-time-wait"]);
-    last(1500);
+    settle(canaries, &tracer);
     let (c, l) = (cookie(&connecting), cookie(&listener));
     let lives = tracer.stop();
     let end = now();
+    let request = lives.iter().find(|life| life.0["raddr"] == "10.78.1.77").unwrap();
+    request.was("SYN_RECV", "-").has("opened_by", "accept");
+    let seen = request.stay("SYN_RECV")["entered_mono_ns"].as_u64().unwrap();
+    assert!(seen + 100 * MS >= asked.0 && seen <= end, "{seen}, truly {asked:?}");
     for (cookie, state, entered) in [
         (half.c, "FIN_WAIT_2", closed),
         (orphan.c, "FIN_WAIT_2", orphaned),
         (waiting, "TIME_WAIT", waited),
         (c, "SYN_SENT", sent),
         (dying.c, "FIN_WAIT_1", dropped),
+        (halfway.c, "LAST_ACK", acknowledging),
     ] {
         let life = find(&lives, cookie);
         life.was(state, "-").has("first_seen", "snapshot");
@@ -150,7 +171,7 @@ fn half_closed_listening_and_connecting_sockets_are_told_as_they_are() {
     );
     let life = find(&lives, l);
     life.was("LISTEN", "-").owned_by(std::process::id(), "fd_table").has("opened_by", "listen");
-    drop((half, orphan.server, dying.server));
+    drop((half, orphan.server, dying.server, halfway.server));
 }
 
 #[test]
@@ -159,10 +180,11 @@ fn what_was_sent_before_counts_for_a_life_that_a_dump_showed() {
     let mut pair = lab.pair();
     send(&pair.client, 1000);
     pair.server.read_exact(&mut [0; 1000]).unwrap();
+    let canaries = canaries(&lab);
     let tracer = Tracer::start(&[]);
-    settle(&lab, &tracer);
+    settle(canaries, &tracer);
     drop(pair.client);
-    lab.b().until_in(pair.s, TcpState::CloseWait);
+    lab.a().until_in(pair.c, TcpState::FinWait2);
     drop(pair.server);
     tracer.life(pair.s).has("bytes_received", 1000).has("end", "fin");
     tracer.life(pair.c).has("bytes_sent", 1000).has("end", "time_wait");

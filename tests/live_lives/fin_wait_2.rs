@@ -6,9 +6,9 @@ use std::time::Duration;
 use tcptrace::model::state::TcpState;
 
 use crate::support_lives::lab::send;
-use crate::support_lives::packet::{ACK, Ear, RST, SYN, Segment, inject};
+use crate::support_lives::packet::{ACK, Ear, SYN, Segment, inject};
 use crate::support_lives::sock::{end_writing, linger, linger2};
-use crate::support_lives::{Lab, Tracer, last};
+use crate::support_lives::{Lab, last};
 
 const CLOSER: &str = "SYN_SENT ESTABLISHED FIN_WAIT_1 FIN_WAIT_2";
 const CLOSEE: &str = "SYN_RECV ESTABLISHED CLOSE_WAIT LAST_ACK";
@@ -144,7 +144,7 @@ fn a_close_after_shutdown_splits_no_state_and_resets_no_clock() {
     drop(pair.client);
     last(150);
     lab.restore(true);
-    lab.b().until_in(pair.s, TcpState::CloseWait);
+    lab.a().until_in(pair.c, TcpState::FinWait2);
     lab.refuse(false, "blackhole");
     end_writing(&pair.server);
     last(150);
@@ -176,111 +176,6 @@ fn two_that_close_at_once_go_through_closing() {
 }
 
 #[test]
-fn a_socket_in_time_wait_whose_fd_stays_open_says_how_long() {
-    let Some(lab) = Lab::alone(&[]) else { return };
-    let mut pair = lab.pair();
-    end_writing(&pair.client);
-    lab.b().until_in(pair.s, TcpState::CloseWait);
-    drop(pair.server);
-    assert_eq!(pair.client.read(&mut [0]).unwrap(), 0);
-    last(300);
-    drop(pair.client);
-    let life = lab.life(pair.c);
-    life.was(&format!("{CLOSER} TIME_WAIT"), "time_wait").took("fd_held_ns", 290..700).has("orphaned", false);
-}
-
-#[test]
-fn fin_and_acknowledgement_in_one_segment_is_no_fin_wait_2() {
-    let Some(lab) = Lab::routed(&[]) else { return };
-    let pair = lab.pair();
-    // The closee's ACK is lost, its FIN carries it again.
-    lab.refuse(false, "blackhole");
-    drop(pair.client);
-    lab.b().until_in(pair.s, TcpState::CloseWait);
-    drop(pair.server);
-    last(20);
-    lab.restore(false);
-    lab.life(pair.c).was("SYN_SENT ESTABLISHED FIN_WAIT_1 TIME_WAIT", "time_wait");
-    lab.life(pair.s).was(CLOSEE, "fin");
-}
-
-#[test]
-fn time_wait_is_seen_through_to_what_ends_it() {
-    let Some(lab) = Lab::alone(&[("ipv4/tcp_tw_reuse", "1")]) else { return };
-    let through = Tracer::start(&["--through-time-wait"]);
-    let finish = |port: Option<&str>| {
-        if let Some(port) = port {
-            lab.a().sysctl("ipv4/ip_local_port_range", port);
-        }
-        lab.pair()
-    };
-    // connect() takes the only port again.
-    let listener = lab.listen();
-    lab.a().sysctl("ipv4/ip_local_port_range", "40000 40000");
-    let first = lab.pair_of(&listener);
-    end(&lab, first.client, first.server, first.c);
-    last(1200);
-    let second = lab.pair_of(&listener);
-    let life = through.life(first.c);
-    life.was(&format!("{CLOSER} TIME_WAIT"), "recycled reuse").lasted("TIME_WAIT", 1100..2500, "estimated");
-    drop((second.client, second.server));
-    // A SYN comes for the server's TIME_WAIT.
-    let _ = finish(Some("32768 60999"));
-    let one = lab.pair_of(&listener);
-    let from = one.client.local_addr().unwrap();
-    drop(one.server);
-    lab.a().until_in(one.c, TcpState::CloseWait);
-    drop(one.client);
-    lab.b().until("TIME_WAIT", |seen| {
-        seen.state == TcpState::TimeWait && seen.id.endpoints.remote.port == Some(from.port())
-    });
-    let again = lab.a().inside(|| {
-        let socket = crate::support_lives::sock::socket(0);
-        rustix::net::sockopt::set_socket_reuseaddr(&socket, true).unwrap();
-        rustix::net::bind(&socket, &from).unwrap();
-        rustix::net::connect(&socket, &listener.local_addr().unwrap()).unwrap();
-        socket
-    });
-    let life = through.life(one.s);
-    life.was("SYN_RECV ESTABLISHED FIN_WAIT_1 FIN_WAIT_2 TIME_WAIT", "recycled new_syn");
-    drop(again);
-}
-
-fn end(lab: &Lab, client: std::net::TcpStream, server: std::net::TcpStream, c: u64) {
-    drop(client);
-    lab.a().until_in(c, TcpState::FinWait2);
-    drop(server);
-    lab.a().until_in(c, TcpState::TimeWait);
-}
-
-#[test]
-fn a_time_wait_that_a_reset_or_a_killer_ends_early_is_recycled() {
-    let Some(lab) = Lab::alone(&[]) else { return };
-    let through = Tracer::start(&["--through-time-wait"]);
-    for kill in [false, true] {
-        let ear = Ear::new(lab.a());
-        let pair = lab.pair();
-        let port = pair.client.local_addr().unwrap().port();
-        drop(pair.client);
-        lab.a().until_in(pair.c, TcpState::FinWait2);
-        drop(pair.server);
-        lab.a().until_in(pair.c, TcpState::TimeWait);
-        // The final ACK names what the RST has to say.
-        let fin = ear.hear(|segment| segment.from.port() != port && segment.flags & 1 != 0);
-        last(1500);
-        if kill {
-            lab.a().ss(&["-K", "state", "time-wait", "sport", "=", &format!(":{port}")]);
-        } else {
-            inject(lab.a(), Segment { seq: fin.seq.wrapping_add(1), flags: RST, ..fin });
-        }
-        lab.a().until_gone(pair.c);
-        let life = through.life(pair.c);
-        assert!(life.end().starts_with("recycled"), "{:#}", life.0);
-        life.lasted("TIME_WAIT", 1300..5000, "estimated");
-    }
-}
-
-#[test]
 fn a_stray_syn_changes_nothing() {
     let Some(lab) = Lab::alone(&[]) else { return };
     let ear = Ear::new(lab.a());
@@ -291,7 +186,7 @@ fn a_stray_syn_changes_nothing() {
     ear.hear(|segment| segment.flags == ACK && segment.to == data.from);
     last(100);
     drop(pair.client);
-    lab.b().until_in(pair.s, TcpState::CloseWait);
+    lab.a().until_in(pair.c, TcpState::FinWait2);
     let mut server = pair.server;
     server.read_to_end(&mut Vec::new()).unwrap();
     drop(server);

@@ -62,6 +62,19 @@ fn a_connection_passed_over_a_unix_socket_stays_its_acceptors() {
 }
 
 #[test]
+fn a_connection_that_nobody_holds_but_a_unix_socket_is_still_its_acceptors() {
+    let Some(lab) = Lab::alone(&[]) else { return };
+    let pair = lab.pair();
+    let (mine, theirs) = UnixStream::pair().unwrap();
+    pass(&mine, &pair.server);
+    drop((pair.server, pair.client));
+    lab.b().until_in(pair.s, TcpState::CloseWait);
+    assert!(lab.tracer.so_far(pair.s).is_empty());
+    drop((mine, theirs));
+    lab.life(pair.s).was(ACCEPTED, "fin").ours("accept");
+}
+
+#[test]
 fn a_worker_that_accepts_from_an_inherited_listener_owns_what_it_accepts() {
     let Some(lab) = Lab::alone(&[]) else { return };
     let listener = lab.listen();

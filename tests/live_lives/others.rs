@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use rustix::net::{SendFlags, connect, listen, sendto};
 use tcptrace::model::state::TcpState;
 
-use crate::support_lives::sock::{cookie, socket};
+use crate::support_lives::sock::{cookie, nonblocking, socket};
 use crate::support_lives::{Lab, Tracer, last};
 
 /// Client and server without a cookie, every listener.
@@ -19,6 +19,7 @@ fn a_fast_open_child_has_a_true_syn_recv() {
     let Some(lab) = Lab::routed(FAST_OPEN) else { return };
     let listener = lab.listen();
     let client = lab.a().inside(|| socket(0));
+    nonblocking(&client);
     // What the server answers is lost, so the handshake is not over.
     lab.refuse(false, "blackhole");
     let to = listener.local_addr().unwrap();
@@ -45,6 +46,7 @@ fn a_fast_open_child_that_is_closed_early_is_never_established() {
     let Some(lab) = Lab::routed(FAST_OPEN) else { return };
     let listener = lab.listen();
     let client = lab.a().inside(|| socket(0));
+    nonblocking(&client);
     lab.refuse(false, "blackhole");
     let to = listener.local_addr().unwrap();
     let flags = SendFlags::from_bits_retain(MSG_FASTOPEN);

@@ -30,7 +30,10 @@ fn linger_0_resets_and_the_peer_holds_a_dead_fd() {
         last(100);
         drop(pair.client);
         let life = lab.life(pair.c);
-        life.was(OPENED, "rst_sent linger_0").ours("connect").has("closed_by", "local").has("orphaned", true);
+        life.was(OPENED, "rst_sent linger_0")
+            .ours("connect")
+            .has("closed_by", "local")
+            .has("orphaned", false);
         life.lasted("ESTABLISHED", 100..1000, "exact");
         until_reset(&pair.server);
         last(200);
@@ -63,7 +66,7 @@ fn unread_data_at_close_in_close_wait_is_a_reset_too() {
     let pair = lab.pair();
     send(&pair.client, 500);
     end_writing(&pair.client);
-    lab.b().until_in(pair.s, TcpState::CloseWait);
+    lab.a().until_in(pair.c, TcpState::FinWait2);
     drop(pair.server);
     lab.life(pair.s)
         .was("SYN_RECV ESTABLISHED CLOSE_WAIT", "rst_sent unread_data")
@@ -184,6 +187,23 @@ fn a_reset_in_fin_wait_1_is_received() {
 #[test]
 fn a_reset_in_fin_wait_2_is_received() {
     reset_in(TcpState::FinWait2, "SYN_SENT ESTABLISHED FIN_WAIT_1 FIN_WAIT_2");
+}
+
+#[test]
+fn a_reset_in_closing_is_received() {
+    let Some(lab) = Lab::routed(&[]) else { return };
+    let pair = lab.pair();
+    lab.cut();
+    drop(pair.client);
+    end_writing(&pair.server);
+    lab.a().until_in(pair.c, TcpState::FinWait1);
+    // The server's FIN arrives, ours does not.
+    lab.restore(false);
+    lab.a().until_in(pair.c, TcpState::Closing);
+    linger(&pair.server, Duration::ZERO);
+    drop(pair.server);
+    let life = lab.life(pair.c);
+    life.was("SYN_SENT ESTABLISHED FIN_WAIT_1 CLOSING", "rst_received").has("closed_by", "both");
 }
 
 #[test]

@@ -17,7 +17,8 @@ fn impatient() -> Option<Lab> {
     Lab::routed(&[
         ("ipv4/tcp_retries2", "3"),
         ("ipv4/tcp_orphan_retries", "2"),
-        ("ipv4/tcp_synack_retries", "1"),
+        ("ipv4/tcp_syn_retries", "1"),
+        ("ipv4/tcp_syn_linear_timeouts", "0"),
     ])
 }
 

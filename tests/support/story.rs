@@ -100,6 +100,7 @@ impl Teller {
             mini: false,
             owner: None,
             age: Age::default(),
+            existed_ns: 0,
             timer: None,
             receive_queue: 0,
             send_queue: 0,

@@ -85,10 +85,6 @@ impl Tracer {
         tracer
     }
 
-    pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Waits for a line on stderr.
     pub(crate) fn wait_said(&mut self, what: &str) {
         wait_for_line(&self.err, &mut self.said, what);

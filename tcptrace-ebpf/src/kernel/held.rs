@@ -10,6 +10,11 @@ use super::config::{constant, offsets};
 use super::memory;
 use super::sock::{Sock, load, member};
 
+/// TCP_CLOSE (Linux `include/net/tcp_states.h`).
+const CLOSE: u8 = 7;
+/// `enum sock_flags` (Linux `include/net/sock.h`).
+const SOCK_KEEPOPEN: u64 = 1 << 3;
+
 /// `struct bpf_iter__task_file` (Linux `kernel/bpf/task_iter.c`).
 #[repr(C)]
 pub struct TaskFile {
@@ -55,14 +60,47 @@ pub fn held(ctx: *mut TaskFile) -> i32 {
             16,
             task.cast::<u8>().add(constant!(offsets(), task_comm) as usize).cast(),
         );
+        let (mut owner_pid, mut owner_how) = (0, 0);
         if let Some(memory) = memory::of(sock, true).as_mut() {
             // What an event taught is better; a pid of `--pid` is better than another holder.
             let unknown = memory.owner_pid == 0;
             if unknown || (memory.owner_how == how::FD_TABLE && memory::is_wanted(pid)) {
                 memory::claim(memory, pid, &comm, how::FD_TABLE);
             }
+            (owner_pid, owner_how) = (memory.owner_pid, memory.owner_how);
         }
-        let held = Held { cookie: sock.cookie(), inode: member!(sk, sk_ino: u64), pid, fd: (*ctx).fd, comm };
+        let (local, remote) = sock.addresses();
+        let tcp = sock.tcp();
+        let segments = match tcp {
+            Some(tcp) => {
+                member!(tcp.pointer(), segs_out: u32).saturating_add(member!(tcp.pointer(), segs_in: u32))
+            }
+            None => 0,
+        };
+        let state = member!(sk, skc_state: u8);
+        let held = Held {
+            cookie: sock.cookie(),
+            inode: member!(sk, sk_ino: u64),
+            cgroup: sock.cgroup(),
+            laddr: local.bytes(),
+            raddr: remote.bytes(),
+            netns: sock.netns(),
+            uid: sock.uid(),
+            pid,
+            fd: (*ctx).fd,
+            owner_pid,
+            segments,
+            error: sock.error(),
+            lport: sock.local_port(tcp, state == CLOSE),
+            rport: sock.remote_port(),
+            protocol,
+            state,
+            shutdown: member!(sk, sk_shutdown: u8),
+            owner_how,
+            keepalive: (sock.flags() & SOCK_KEEPOPEN != 0) as u8,
+            pad: 0,
+            comm,
+        };
         bpf_seq_write((*(*ctx).meta).seq.cast(), (&raw const held).cast(), size_of::<Held>() as u32);
     }
     0

@@ -7,7 +7,7 @@ use tcptrace_ebpf::wire::{ABSENT, Prefix};
 use super::config::{constant, offsets};
 
 /// AF_INET6.
-const INET6: u16 = 10;
+pub(super) const INET6: u16 = 10;
 
 /// A `struct sock *` that came as a BTF argument: loads through it need no helper.
 #[derive(Clone, Copy)]
@@ -188,6 +188,17 @@ impl Address {
     #[inline(always)]
     pub(super) fn v4(address: u32) -> Self {
         Self { high: 0, low: 0xffff_0000 | (address as u64) << 32 }
+    }
+
+    /// As sixteen bytes.
+    #[inline(always)]
+    pub(super) fn bytes(self) -> [u8; 16] {
+        let (high, low) = (self.high.to_ne_bytes(), self.low.to_ne_bytes());
+        // An array built from two loads: a copy through a slice would bring in memcpy with a bounds check.
+        [
+            high[0], high[1], high[2], high[3], high[4], high[5], high[6], high[7], low[0], low[1], low[2],
+            low[3], low[4], low[5], low[6], low[7],
+        ]
     }
 
     /// v4 or v4-mapped.

@@ -3,7 +3,9 @@
 use std::io;
 
 use crate::engine::Engine;
+use crate::engine::filter::Filter;
 use crate::engine::gate::Gate;
+use crate::engine::stuck::Stuck;
 use crate::engine::update::Update;
 use crate::failure::{ExitCode, Failure};
 use crate::model::event::Event;
@@ -54,6 +56,16 @@ impl Desk {
     pub(super) fn finish(&mut self, now: Mono, unfinished: bool) {
         let Self { engine, gate, sink, trouble, .. } = self;
         engine.finish(now, unfinished, &mut |update| write(gate, sink.as_mut(), trouble, &update));
+    }
+
+    /// Tells of a stuck socket, which was found beside the events.
+    pub(super) fn tell_stuck(
+        &mut self,
+        look: impl FnOnce(&Engine, &Filter, &mut dyn FnMut(&Stuck)) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let Self { engine, gate, sink, trouble, .. } = self;
+        let filter = gate.filter_mut().clone();
+        look(engine, &filter, &mut |stuck| keep(trouble, sink.update(&Update::Stuck(stuck))))
     }
 
     /// Hands what the sink has buffered to the spool.

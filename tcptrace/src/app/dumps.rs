@@ -117,7 +117,7 @@ impl Dumps {
                     Owners::default()
                 }),
             };
-            Worker { tell, owners, cookies, overflows: FxHashMap::default(), looked: false }.work(&todo);
+            Worker { tell, owners, cookies, overflows: FxHashMap::default() }.work(&todo);
         })?;
         let mut dumps = Self { requests, answers, busy: false };
         dumps.ask(Request::everything());
@@ -151,8 +151,6 @@ struct Worker {
     cookies: bool,
     /// `TCPTimeWaitOverflow` of each namespace when last read.
     overflows: FxHashMap<u32, u64>,
-    /// Every namespace that was there at the start has been looked at.
-    looked: bool,
 }
 
 /// The loop is gone: nothing more to do.
@@ -228,17 +226,15 @@ impl Worker {
                 });
             }
         }
-        self.looked = true;
         self.send(Answer::Events(events))?;
         self.send(Answer::Done)
     }
 
     /// TIME_WAITs that were never made since the last look.
     fn overflow(&mut self, netns: &Netns) -> Option<Event> {
-        let now = Netstat::read(netns).ok()?.counter("TCPTimeWaitOverflow")?;
-        let first = self.overflows.insert(netns.inode, now);
-        // A namespace made while we trace began with none.
-        let before = first.or_else(|| self.looked.then_some(0))?;
+        let now = Netstat::read(netns).ok()?.counter("TcpExt.TCPTimeWaitOverflow")?;
+        // At the first look it may have moved while we traced already: the engine doubts only what no dump shows.
+        let before = self.overflows.insert(netns.inode, now).unwrap_or(0);
         (now > before).then(|| Event::TimeWaitOverflow {
             at: Kernel::now(),
             netns: netns.inode,

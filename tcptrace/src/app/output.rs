@@ -9,36 +9,66 @@ use super::spool::{Inlet, Spool};
 use crate::engine::update::Update;
 use crate::failure::{ExitCode, Failure};
 use crate::model::summary::Summary;
-use crate::model::time::ClockAnchor;
+use crate::model::time::{ClockAnchor, Mono};
 use crate::plan::{Color, Format, Kind, Output, Trace};
 use crate::sink::column::Column;
 use crate::sink::csv::CsvSink;
 use crate::sink::json::{JsonSink, Stream};
 use crate::sink::lives::LivesSink;
+use crate::sink::stuck::{StuckSink, Telling};
 use crate::sink::text::{TextSink, TextStyle};
-use crate::sink::time::TimeStyle;
+use crate::sink::time::{Clock, TimeStyle};
 use crate::sink::{Sink, notice};
+use crate::source::kernel::Kernel;
 
 /// Width of a line when nobody says: what most terminals show.
 pub(super) const WIDTH: usize = 120;
 
-/// Opens the output; an existing file is replaced.
+/// Opens the output; an existing file is kept until [`empty`].
 ///
 /// # Errors
 /// The file cannot be made.
 pub(super) fn open(output: &Output) -> Result<Spool, Failure> {
-    let file = match &output.path {
-        Some(path) => File::create(path).map_err(|error| {
-            Failure::new(ExitCode::Usage, format!("--output {}: {error}", path.display()))
-        })?,
+    Spool::start(file(output)?)
+        .map_err(|error| Failure::new(ExitCode::Runtime, format!("starting the writer: {error}")))
+}
+
+/// The file behind an output, or stdout; an existing file is replaced.
+///
+/// # Errors
+/// The file cannot be made.
+pub(super) fn file(output: &Output) -> Result<File, Failure> {
+    match &output.path {
+        Some(path) => {
+            File::options().write(true).create(true).truncate(false).open(path).map_err(|error| {
+                Failure::new(ExitCode::Usage, format!("--output {}: {error}", path.display()))
+            })
+        }
         None => io::stdout()
             .as_fd()
             .try_clone_to_owned()
             .map(File::from)
-            .map_err(|error| Failure::new(ExitCode::Runtime, format!("stdout is not open: {error}")))?,
-    };
-    Spool::start(file)
-        .map_err(|error| Failure::new(ExitCode::Runtime, format!("starting the writer: {error}")))
+            .map_err(|error| Failure::new(ExitCode::Runtime, format!("stdout is not open: {error}"))),
+    }
+}
+
+/// Both clocks at `mono`'s moment, as near as two readings can be.
+pub(super) fn anchor(mono: Mono) -> ClockAnchor {
+    let real = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    let real_ns = i128::from(real.tv_sec) * 1_000_000_000 + i128::from(real.tv_nsec);
+    let since = i128::from(Kernel::now().0) - i128::from(mono.0);
+    ClockAnchor { mono, real_ns: real_ns - since }
+}
+
+/// Empties the output's file of what it had before.
+///
+/// # Errors
+/// What the file system says.
+pub(super) fn empty(output: &Output, spool: &Spool) -> Result<(), Failure> {
+    let Some(path) = &output.path else { return Ok(()) };
+    spool
+        .empty()
+        .map_err(|error| Failure::new(ExitCode::Runtime, format!("--output {}: {error}", path.display())))
 }
 
 /// The sink that the plan asks for.
@@ -49,6 +79,7 @@ pub(super) fn sink(plan: &Trace, into: Inlet, anchor: ClockAnchor) -> Result<Box
     let output = &plan.output;
     let stream = match plan.kind {
         Kind::Lives(_) => Stream::Lives,
+        Kind::Stuck(_) => Stream::Stuck,
         Kind::Stream if plan.raw => Stream::Raw,
         // Its sink is made elsewhere.
         Kind::Stream | Kind::Hist(_) => Stream::Moved,
@@ -68,6 +99,10 @@ pub(super) fn sink(plan: &Trace, into: Inlet, anchor: ClockAnchor) -> Result<Box
         Format::Text => {
             let style = style(plan, anchor);
             match stream {
+                Stream::Stuck => {
+                    let clock = Clock::new(style.time, anchor, output.wide);
+                    Box::new(StuckSink::<Inlet, Stderr>::new(into, io::stderr(), Telling::Live, clock, false))
+                }
                 Stream::Lives => Box::new(LivesSink::<Inlet, Stderr>::new(into, io::stderr(), &style)),
                 _ => Box::new(TextSink::<Inlet, Stderr>::new(into, io::stderr(), &style, plan.raw)),
             }
@@ -106,7 +141,7 @@ fn style(plan: &Trace, anchor: ClockAnchor) -> TextStyle {
     let (on_terminal, width) = (is_on_terminal(output), width(output));
     let columns = output.columns.clone().unwrap_or_else(|| match plan.kind {
         Kind::Lives(_) => Column::for_lives(width).to_vec(),
-        Kind::Stream | Kind::Hist(_) => Column::for_stream(width).to_vec(),
+        Kind::Stream | Kind::Hist(_) | Kind::Stuck(_) => Column::for_stream(width).to_vec(),
     });
     TextStyle {
         columns,

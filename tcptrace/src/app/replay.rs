@@ -28,6 +28,7 @@ use crate::source::replay::{Pace, Replay};
 pub(super) fn run(plan: &Trace, recording: &Path) -> Result<ExitCode, Failure> {
     let (header, replay) = Replay::open(recording)?;
     let spool = output::open(&plan.output)?;
+    output::empty(&plan.output, &spool)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -41,7 +42,7 @@ async fn play(plan: &Trace, header: &Header, mut replay: Replay, spool: Spool) -
         signals.map_err(|error| Failure::new(ExitCode::Runtime, format!("handling signals: {error}")))?;
     let sink = match &plan.kind {
         Kind::Hist(hist) => Box::new(Tally::open(plan, hist, spool.inlet(), header.anchor, true)?),
-        Kind::Stream | Kind::Lives(_) => output::sink(plan, spool.inlet(), header.anchor)?,
+        Kind::Stream | Kind::Lives(_) | Kind::Stuck(_) => output::sink(plan, spool.inlet(), header.anchor)?,
     };
     let gate = Gate::new(plan.filter.clone(), plan.show(), plan.count);
     let mut desk = Desk::new(Engine::new(config(plan, header)), gate, sink, None);
@@ -70,10 +71,7 @@ async fn play(plan: &Trace, header: &Header, mut replay: Replay, spool: Spool) -
             desk.observe(&event);
         }
         desk.flush();
-        let room = async {
-            let _ = spool.room().await;
-        };
-        if stopped(&mut int, &mut term, room).await {
+        if stopped(&mut int, &mut term, spool.room()).await {
             break;
         }
         spool.hand_over();

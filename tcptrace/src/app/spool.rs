@@ -6,15 +6,19 @@ use std::io::{self, Write};
 use std::mem::take;
 use std::path::Path;
 use std::rc::Rc;
-use std::thread::{self, JoinHandle};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use tokio::sync::mpsc::{self, Permit, Sender};
+use tokio::sync::{Notify, oneshot};
 
 use crate::failure::{ExitCode, Failure};
 
-/// So many batches wait for the writing thread; beyond, the loop stops taking events and the ring buffer fills, which is counted.
-const WAITING: usize = 4;
+/// So many bytes may wait for the writing thread; beyond, the loop stops taking events and the ring buffer fills, which is counted.
+/// A burst of some hundred thousand transitions into a pipe that nobody reads for a moment fits in.
+const WAITING: usize = 64 << 20;
 
 /// What a sink writes into.
 #[derive(Clone, Default)]
@@ -45,13 +49,36 @@ pub(super) fn judge(written: io::Result<()>, path: Option<&Path>) -> Result<(), 
     }
 }
 
+/// What waits for the writing thread.
+#[derive(Default)]
+struct Queue {
+    bytes: AtomicUsize,
+    /// The thread has stopped.
+    over: AtomicBool,
+    /// Some of it was written, or the thread has stopped.
+    moved: Notify,
+}
+
+impl Queue {
+    fn has_room(&self) -> bool {
+        self.bytes.load(Ordering::Acquire) < WAITING
+    }
+
+    fn shrink(&self, by: usize) {
+        self.bytes.fetch_sub(by, Ordering::AcqRel);
+        self.moved.notify_one();
+    }
+}
+
 /// A thread that writes, and what waits for it.
 pub(super) struct Spool {
     inlet: Inlet,
     to_writer: Sender<Vec<u8>>,
+    queue: Arc<Queue>,
     /// The output again, to see whether its reader is still there.
     out: File,
-    writer: JoinHandle<io::Result<()>>,
+    /// What writing came to, once the thread has stopped. A thread that hangs in a write holds nobody up.
+    outcome: oneshot::Receiver<io::Result<()>>,
 }
 
 impl Spool {
@@ -61,14 +88,30 @@ impl Spool {
     /// No thread can be had.
     pub(super) fn start(out: File) -> io::Result<Self> {
         let mut sink = out.try_clone()?;
-        let (to_writer, mut batches) = mpsc::channel::<Vec<u8>>(WAITING);
-        let writer = thread::Builder::new().name("writer".into()).spawn(move || {
-            while let Some(batch) = batches.blocking_recv() {
-                sink.write_all(&batch)?;
-            }
-            sink.flush()
+        let (to_writer, batches) = channel::<Vec<u8>>();
+        let queue = Arc::new(Queue::default());
+        let taken = Arc::clone(&queue);
+        let (tell, outcome) = oneshot::channel();
+        thread::Builder::new().name("writer".into()).spawn(move || {
+            let written = batches.iter().try_for_each(|batch| {
+                let written = sink.write_all(&batch);
+                taken.shrink(batch.len());
+                written
+            });
+            taken.over.store(true, Ordering::Release);
+            taken.moved.notify_one();
+            // Nobody asks any more when the run was given up.
+            let _ = tell.send(written.and_then(|()| sink.flush()));
         })?;
-        Ok(Self { inlet: Inlet::default(), to_writer, out, writer })
+        Ok(Self { inlet: Inlet::default(), to_writer, queue, out, outcome })
+    }
+
+    /// Empties a file that was there before: only once it is sure that something will be written.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub(super) fn empty(&self) -> io::Result<()> {
+        if self.out.metadata()?.is_file() { self.out.set_len(0) } else { Ok(()) }
     }
 
     /// Where sinks write.
@@ -76,14 +119,14 @@ impl Spool {
         self.inlet.clone()
     }
 
-    /// Something waits to be handed over.
-    pub(super) fn is_waiting(&self) -> bool {
-        !self.inlet.0.borrow().is_empty()
+    /// Something waits that cannot be handed over yet.
+    pub(super) fn is_full(&self) -> bool {
+        !self.inlet.0.borrow().is_empty() && !self.queue.has_room()
     }
 
     /// The writing thread has stopped: the reader is gone or the disk is full.
     pub(super) fn is_broken(&self) -> bool {
-        self.to_writer.is_closed()
+        self.queue.over.load(Ordering::Acquire)
     }
 
     /// Nobody reads the pipe any more, even if nothing is being written (poll(2): POLLERR on the writing end).
@@ -94,17 +137,20 @@ impl Spool {
             && polled.iter().any(|fd| fd.revents().contains(PollFlags::ERR))
     }
 
-    /// Waits until the thread can take a batch; `None` when it has stopped.
-    pub(super) async fn room(&self) -> Option<Permit<'_, Vec<u8>>> {
-        self.to_writer.reserve().await.ok()
+    /// Waits until more can be handed over, or never will be.
+    pub(super) async fn room(&self) {
+        while !self.queue.has_room() && !self.is_broken() {
+            self.queue.moved.notified().await;
+        }
     }
 
-    /// Hands over what waits, if the thread can take it now.
+    /// Hands over what waits, if there is room for it.
     pub(super) fn hand_over(&self) {
-        if self.is_waiting()
-            && let Ok(permit) = self.to_writer.try_reserve()
-        {
-            permit.send(take(&mut *self.inlet.0.borrow_mut()));
+        let mut waiting = self.inlet.0.borrow_mut();
+        if !waiting.is_empty() && self.queue.has_room() {
+            self.queue.bytes.fetch_add(waiting.len(), Ordering::AcqRel);
+            // A thread that has stopped is noticed by `is_broken`.
+            let _ = self.to_writer.send(take(&mut *waiting));
         }
     }
 
@@ -113,12 +159,10 @@ impl Spool {
     /// # Errors
     /// What writing said.
     pub(super) async fn close(self) -> io::Result<()> {
-        let Self { inlet, to_writer, out: _, writer } = self;
-        let rest = take(&mut *inlet.0.borrow_mut());
-        // A failed thread says why below.
-        let _ = to_writer.send(rest).await;
+        let Self { inlet, to_writer, queue: _, out: _, outcome } = self;
+        // A thread that has stopped says why below.
+        let _ = to_writer.send(take(&mut *inlet.0.borrow_mut()));
         drop(to_writer);
-        let joined = tokio::task::spawn_blocking(move || writer.join()).await.map_err(io::Error::other)?;
-        joined.map_err(|_| io::Error::other("the writing thread panicked"))?
+        outcome.await.unwrap_or_else(|_| Err(io::Error::other("the writing thread panicked")))
     }
 }

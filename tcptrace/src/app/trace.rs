@@ -12,6 +12,7 @@ use super::desk::Desk;
 use super::dumps::{Answer, Dumps, Request};
 use super::hist::Tally;
 use super::spool::Spool;
+use super::stuck::watch::Watch;
 use crate::failure::{ExitCode, Failure};
 use crate::model::event::{Event, LossPlace};
 use crate::model::state::TcpState;
@@ -88,6 +89,7 @@ struct Run<'a> {
     desk: Desk,
     spool: Spool,
     dumps: Option<Dumps>,
+    watch: Option<Watch>,
     processes: Processes,
     lost_hints: u64,
     began: Mono,
@@ -151,23 +153,25 @@ impl Run<'_> {
     /// Waits for the next thing to do; what is more urgent comes first. While output waits for its reader no events are taken.
     async fn wait(&mut self, due: Instant, deadline: Option<Instant>) -> Next {
         let Self { kernel, spool, dumps, processes, int, term, .. } = self;
-        let waiting = spool.is_waiting();
+        let full = spool.is_full();
         tokio::select! {
             biased;
             _ = int.recv() => Next::Stop(Stop::Signal),
             _ = term.recv() => Next::Stop(Stop::Signal),
             () = at(deadline) => Next::Stop(Stop::Duration),
             () = sleep_until(due) => Next::Due,
-            _ = spool.room(), if waiting => Next::Room,
+            () = spool.room(), if full => Next::Room,
             pid = processes.exited() => Next::Exited(pid),
-            answer = answered(dumps) => Next::Answer(answer),
-            ready = kernel.ready(), if !waiting => Next::Events(ready),
+            answer = answered(dumps), if !full => Next::Answer(answer),
+            ready = kernel.ready(), if !full => Next::Events(ready),
         }
     }
 
     /// The next moment at which something is due by itself.
     fn due(&self, tick: Instant) -> Instant {
-        let engine = self.desk.engine.next_due().map(|due| {
+        // While events are left in the ring the engine's time stands still.
+        let next = self.desk.engine.next_due().filter(|_| !self.spool.is_full());
+        let engine = next.map(|due| {
             Instant::now() + Duration::from_nanos(due.since(Kernel::now())) + Duration::from_millis(1)
         });
         engine.map_or(tick, |due| due.min(tick))
@@ -189,7 +193,11 @@ impl Run<'_> {
 
     /// Tells the engine the time; once a tick also losses, polls, our own cost, and whether anybody still reads.
     fn look_after(&mut self, tick: &mut Instant) {
-        self.desk.observe(&Event::Tick(Kernel::now()));
+        if !self.spool.is_full() {
+            let now = Kernel::now();
+            self.catch_up(now);
+            self.desk.observe(&Event::Tick(now));
+        }
         if Instant::now() < *tick {
             return;
         }
@@ -203,6 +211,7 @@ impl Run<'_> {
                 tally.count(&mut self.kernel);
             }
             self.poll();
+            self.watch();
         }
         let now = Kernel::now();
         if let Some(tally) = self.tally.as_ref().filter(|tally| tally.due().is_some_and(|due| due <= now)) {
@@ -248,6 +257,15 @@ impl Run<'_> {
         }
     }
 
+    /// Looks for stuck sockets.
+    fn watch(&mut self) {
+        let Self { watch: Some(watch), kernel, desk, .. } = self else { return };
+        let looked = desk.tell_stuck(|engine, filter, out| watch.look(kernel, engine, filter, out));
+        if let Err(failure) = looked {
+            say(&format!("note: {failure}"));
+        }
+    }
+
     fn take(&mut self, answer: Answer) {
         match answer {
             Answer::Events(events) => {
@@ -264,7 +282,7 @@ impl Run<'_> {
         }
     }
 
-    /// Takes from the ring what happened before `moment`: a dump that overtakes the events of its sockets would show them as others.
+    /// Takes from the ring what happened before `moment`: what comes from elsewhere (a dump, the clock) must not overtake it.
     fn catch_up(&mut self, moment: Mono) {
         while self.newest < moment && self.drain() > 0 {}
     }
@@ -284,13 +302,12 @@ impl Run<'_> {
             self.kernel.watch_port(port);
         }
         let filter = self.desk.gate.filter_mut();
-        filter.pids.is_empty()
-            || own
-            || self.desk.engine.subject(&snapshot.id.socket).is_some()
-            || snapshot.mini
+        filter.pids.is_empty() || own || self.desk.engine.knows(snapshot)
     }
 
     fn say_exited(&mut self, pid: u32) {
+        // The moves of its death are in the ring.
+        self.catch_up(Kernel::now());
         let live = self.desk.engine.live();
         let plural = if live == 1 { "socket is" } else { "sockets are" };
         let then = if live == 0 {
@@ -312,14 +329,14 @@ impl Run<'_> {
         let cost = self.kernel.main_cost();
         self.kernel.detach();
         let now = Kernel::now();
-        while stop != Stop::Writer && self.drain() > 0 {
+        while stop != Stop::Writer && !self.spool.is_broken() && self.drain() > 0 {
             self.desk.flush();
             tokio::select! {
                 biased;
                 // The reader does not read: a second signal does not wait for it.
                 _ = self.int.recv() => return Ok(ExitCode::Ok),
                 _ = self.term.recv() => return Ok(ExitCode::Ok),
-                room = self.spool.room() => if room.is_none() { break },
+                () = self.spool.room() => {}
             }
             self.spool.hand_over();
         }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::engine::stuck::Verdict;
+use crate::engine::stuck::rule::DEFAULTS;
 use crate::failure::ExitCode;
 use crate::model::life::End;
 use crate::model::state::TcpState;
@@ -37,6 +39,24 @@ Examples:
 Marks in a timeline:
   5.2s    from the kernel's events           60s*  estimated, by the kernel's rule or a poll
   ≥5.2s   it began before tcptrace looked    ?     not known
+";
+
+const STUCK_EXAMPLES: &str = "\
+Examples:
+  sudo tcptrace stuck                                     all stuck sockets, now
+  sudo tcptrace stuck --pid 1234 --each --json            each one of this process, for a program
+  sudo tcptrace stuck --rule 'CLOSE_WAIT>5m count>100 per-owner'
+  sudo tcptrace stuck --watch                             tell when a socket gets stuck, and when no longer
+  sudo tcptrace stuck --check --warning 10 --critical 'count>100,age>1h'   a Nagios plugin
+";
+
+const DOCTOR_EXAMPLES: &str = "\
+Examples:
+  sudo tcptrace doctor                                 watch for 10 s, then say what is wrong
+  sudo tcptrace doctor --instant                       one look, no waiting, no eBPF
+  sudo tcptrace doctor --pid 1234 -d 1m                one process and its peers, for a minute
+  sudo tcptrace doctor --sysctl /etc/sysctl.d/99.conf  what each line of it would do here
+  sudo tcptrace doctor -o json                         `finding` records, for a program
 ";
 
 const RECORD_EXAMPLES: &str = "\
@@ -97,6 +117,29 @@ pub(super) fn lives() -> String {
     text.push('\n');
     text.push_str(&exit_codes());
     text
+}
+
+/// After `stuck --help`.
+pub(super) fn stuck() -> String {
+    let mut text = String::from(STUCK_EXAMPLES);
+    text.push_str("\nRules unless --rule is given, each with its reason:\n");
+    for (rule, reason) in DEFAULTS {
+        // Writing into a String cannot fail.
+        let _ = writeln!(text, "  {:<23} {reason}", rule.to_string());
+    }
+    text.push_str("\nVerdicts:\n ");
+    for verdict in Verdict::ALL {
+        text.push(' ');
+        text.push_str(verdict.name());
+    }
+    text.push_str("\n\n");
+    text.push_str(&exit_codes());
+    text
+}
+
+/// After `doctor --help`.
+pub(super) fn doctor() -> String {
+    format!("{DOCTOR_EXAMPLES}\n{}", exit_codes())
 }
 
 fn exit_codes() -> String {

@@ -31,15 +31,21 @@ pub struct TracingArgs {
     /// asked for. Without it these ends are estimated, and marked so.
     #[arg(long, global = true)]
     pub exact: bool,
+    /// Also tell of sockets that get stuck, by the default rules of `tcptrace stuck` or by --flag-stuck='CLOSE_WAIT>5s'
+    ///
+    /// Several rules are separated by `;`.
+    #[arg(long, value_name = "RULES", num_args = 0..=1, require_equals = true, default_missing_value = "", global = true)]
+    pub flag_stuck: Option<String>,
     /// Include MPTCP connections (protocol 262), marked; their TCP subflows are always shown
     #[arg(long, global = true)]
     pub mptcp: bool,
     /// How to attach [default: auto: btf where the kernel has BTF, else classic]
     #[arg(long, value_name = "HOW", value_enum, global = true)]
     pub attach: Option<AttachWord>,
-    /// Ring buffer between kernel and tcptrace: 64K, 8M [default: 8M]
+    /// Ring buffer between kernel and tcptrace: 64K, 8M [default: 16M]
     ///
-    /// Rounded up to a power of two of pages. Events that find it full are counted and reported.
+    /// Rounded up to a power of two of pages. Events that find it full are counted and reported. The default holds 80,000 state changes,
+    /// enough for the moments in which an overloaded host keeps tcptrace waiting.
     #[arg(long, value_name = "BYTES", global = true)]
     pub ring_size: Option<String>,
     /// Connections to remember [default: 1000000, some 200 bytes each]; above it the longest idle go first, and are counted

@@ -93,7 +93,8 @@ impl Engine {
         let error_ns = Some(at.since(gone).max(gone.since(before)));
         let known = if mini.overflowed { Known::Unknown } else { Known::About { error_ns } };
         let end = match last.state {
-            TcpState::TimeWait if due => End::TimeWait,
+            // One that was never made was not ended early.
+            TcpState::TimeWait if due || mini.overflowed => End::TimeWait,
             TcpState::TimeWait => End::Recycled,
             _ if mini.peer_reset.is_some() => End::RstReceived,
             _ if mini.either => End::Unknown,

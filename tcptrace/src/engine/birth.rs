@@ -45,7 +45,9 @@ impl Engine {
         life.generation = self.loss.generation;
         self.next_id += 1;
         self.connections += 1;
+        // Who listens or connects was not handed over by accept(); an address says nothing of what lived there before.
         if !self.accepted.is_empty()
+            && !matches!(state, TcpState::Listen | TcpState::SynSent)
             && let Some(index) = self.accepted.iter().position(|(accepted, ..)| match accepted.cookie {
                 Some(cookie) => life.cookie == cookie.0.get(),
                 None => life.address == accepted.address && accepted.address != 0,
@@ -140,6 +142,11 @@ impl Engine {
             _ => OpenedBy::Accept,
         };
         if event.to == TcpState::SynRecv {
+            let syn = self.half_open.take(life.netns, life.ends).filter(|syn| *syn <= event.at);
+            if let Some(entered) = syn {
+                life.syn_seen = true;
+                life.stays.set_last(Stay { state: TcpState::SynRecv, known: Known::Event, entered });
+            }
             self.newborn(event.id.socket.address, slot);
         }
         slot

@@ -82,7 +82,8 @@ impl Engine {
                 }
                 let expires = at + wait;
                 let slack_ns = mini::wheel_slack_ns(wait, self.config.hz);
-                self.become_mini(slot, Mini::until(expires, slack_ns));
+                let by_sysctl = (linger2 == 0 && wait == rule.mini).then_some(at);
+                self.become_mini(slot, Mini { by_sysctl, ..Mini::until(expires, slack_ns) });
             }
             Verdict::Either => {
                 let mini = Mini { expires: None, either: true, ..Mini::until(at, 0) };

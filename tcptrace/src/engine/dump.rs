@@ -67,7 +67,7 @@ impl Engine {
     }
 
     /// The life that a dump shows.
-    fn shown(&self, snapshot: &SocketSnapshot) -> Option<Slot> {
+    pub(super) fn shown(&self, snapshot: &SocketSnapshot) -> Option<Slot> {
         let found = self.table.find(&snapshot.id.socket);
         let fits = |slot: &Slot| self.table.life(*slot).mini().is_some() == snapshot.mini;
         if let Some(slot) = found

@@ -20,6 +20,8 @@ pub enum Show {
     KernelEvents,
     /// Whole lives.
     Lives(LifeFilter),
+    /// Stuck sockets, which are filtered where they are found.
+    Stuck,
 }
 
 /// The gate. Its memory is bounded: what had to be forgotten is counted.
@@ -46,7 +48,7 @@ impl Gate {
     /// Hands to `out` what may be shown because of `update`: nothing, `update`, or what was held and then `update`.
     pub fn pass(&mut self, update: &Update<'_>, out: &mut dyn FnMut(&Update<'_>)) {
         match (update, &self.show) {
-            (Update::Lost { .. }, _) => out(update),
+            (Update::Lost { .. } | Update::Stuck(_), _) => out(update),
             (Update::Moved(moved, subject), Show::Transitions) => {
                 self.sift(update, subject, What::Moved(**moved), (moved.from, moved.to), out);
             }
@@ -59,14 +61,17 @@ impl Gate {
                 }
             }
             // Not printed, but the last chance to learn who it was.
-            (Update::Closed(life) | Update::Unfinished(life), Show::Transitions | Show::KernelEvents) => {
+            (
+                Update::Closed(life) | Update::Unfinished(life),
+                Show::Transitions | Show::KernelEvents | Show::Stuck,
+            ) => {
                 if !self.held.is_empty() {
                     self.reconsider(&as_subject(life), out);
                     self.held.forget(life.id);
                 }
             }
-            (Update::Moved(..), Show::KernelEvents | Show::Lives(_))
-            | (Update::Seen(..), Show::Transitions | Show::Lives(_)) => {}
+            (Update::Moved(..), Show::KernelEvents | Show::Lives(_) | Show::Stuck)
+            | (Update::Seen(..), Show::Transitions | Show::Lives(_) | Show::Stuck) => {}
         }
     }
 

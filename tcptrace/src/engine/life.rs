@@ -30,6 +30,8 @@ pub(crate) enum Phase {
 pub(crate) struct Mini {
     /// When the kernel's rule ends it; `None` when the rule says nothing.
     pub(crate) expires: Option<Mono>,
+    /// When it began, where the namespace's tcp_fin_timeout rules it.
+    pub(crate) by_sysctl: Option<Mono>,
     /// Granularity of the timer wheel at that distance, nanoseconds.
     pub(crate) slack_ns: u64,
     /// When a dump last showed it.
@@ -96,6 +98,8 @@ pub(crate) struct Life {
     pub(crate) keyed_by_address: bool,
     pub(crate) orphaned: bool,
     pub(crate) fastopen: bool,
+    /// Its SYN_RECV began with a SYN that we saw, so its length is true.
+    pub(crate) syn_seen: bool,
     /// Our own; never reported.
     pub(crate) hidden: bool,
     /// Its lifecycle is out already.
@@ -133,6 +137,7 @@ impl Life {
             keyed_by_address: false,
             orphaned: false,
             fastopen: false,
+            syn_seen: false,
             hidden: false,
             reported: false,
         }
@@ -227,6 +232,7 @@ impl Life {
             && stay.known == Known::Event
             && self.opened_by == OpenedBy::Accept
             && !self.fastopen
+            && !self.syn_seen
     }
 
     /// When the rule ends the state that it is in.

@@ -63,6 +63,10 @@ impl Life {
             known => known,
         };
         report.duration = Stay { known, ..first }.until(end, how);
+        if !over && ended.is_none() {
+            // It goes on.
+            report.duration = report.duration.ns.map_or(Span::UNKNOWN, |ns| Span::at_least(ns, None));
+        }
     }
 }
 

@@ -186,6 +186,7 @@ impl Scene {
             mini: left_ms.is_some(),
             owner: None,
             age: Age::default(),
+            existed_ns: 0,
             timer,
             receive_queue: 0,
             send_queue: 0,
@@ -280,6 +281,7 @@ fn keep(update: &Update<'_>) -> Said {
         Update::Closed(life) => Said::Closed((*life).clone()),
         Update::Unfinished(life) => Said::Unfinished((*life).clone()),
         Update::Lost { count, place, total, .. } => Said::Lost(*count, *place, *total),
+        Update::Stuck(_) => panic!("the engine itself judges nothing as stuck"),
     }
 }
 

@@ -24,6 +24,7 @@ impl Mini {
     pub(super) fn until(expires: Mono, slack_ns: u64) -> Self {
         Self {
             expires: Some(expires),
+            by_sysctl: None,
             slack_ns,
             confirmed: None,
             overflowed: false,
@@ -39,6 +40,28 @@ impl Engine {
         let netns = self.table.life(slot).netns;
         let fin_timeout = self.netns.get(&netns).and_then(|netns| netns.fin_timeout_s);
         mini::orphan(linger2, self.config.hz, fin_timeout.unwrap_or(self.config.fin_timeout_s))
+    }
+
+    /// The tcp_fin_timeout of a namespace is known: orphans that began before that have their deadline now.
+    pub(super) fn fin_timeout(&mut self, netns: u32, seconds: u32) {
+        let known = self.netns.entry(netns).or_default();
+        let before = known.fin_timeout_s.replace(seconds);
+        if before.is_some() || known.minis == 0 {
+            return;
+        }
+        let slots: Vec<Slot> = self.table.indexed_by_ends().collect();
+        for slot in slots {
+            let rule = self.orphan_rule(slot, 0);
+            let life = self.table.life_mut(slot);
+            let (id, here) = (life.id, life.netns == netns && life.state() == TcpState::FinWait2);
+            let Some(mini) = life.mini_mut().filter(|mini| here && mini.confirmed.is_none()) else {
+                continue;
+            };
+            let Some(began) = mini.by_sysctl else { continue };
+            let expires = began + rule.mini;
+            mini.expires = Some(expires);
+            self.agenda.add(expires, id, slot);
+        }
     }
 
     /// The longest that a timewait socket of this life's namespace can live.

@@ -1,5 +1,6 @@
 //! What the engine tells sinks and views.
 
+use super::stuck::Stuck;
 use crate::model::event::{LossPlace, StateChange};
 use crate::model::life::{Lifecycle, Subject};
 use crate::model::time::Mono;
@@ -17,6 +18,8 @@ pub enum Update<'a> {
     Closed(&'a Lifecycle),
     /// A connection that still lived when tracing ended.
     Unfinished(&'a Lifecycle),
+    /// A socket is stuck, is so still, or no longer is.
+    Stuck(&'a Stuck),
     /// Events were lost.
     Lost {
         /// When we noticed.

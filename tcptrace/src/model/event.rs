@@ -1,5 +1,6 @@
 //! All that the engine ever sees. Losses and the passing of time are events too.
 
+use super::endpoints::Endpoints;
 use super::owner::{Owner, Task};
 use super::snapshot::SocketSnapshot;
 use super::socket::{Counters, SocketFacts, SocketId, SocketRef};
@@ -109,6 +110,15 @@ pub enum Event {
     StateChange(StateChange),
     /// accept() returned a connection.
     Accepted(Accepted),
+    /// A SYN came and a request socket holds the half-open connection (`--exact`).
+    HalfOpen {
+        /// When.
+        at: Mono,
+        /// The namespace.
+        netns: u32,
+        /// Its two ends, as the child will have them.
+        endpoints: Endpoints,
+    },
     /// A process of `--pid` has a child that counts too (`--follow-forks`).
     Forked {
         /// The child's pid.

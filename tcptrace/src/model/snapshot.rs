@@ -20,6 +20,8 @@ pub struct SocketSnapshot {
     pub owner: Option<Owner>,
     /// How long it has been in its state: bounds in nanoseconds (kernel-facts §17).
     pub age: Age,
+    /// The connection has existed at least so long, nanoseconds; 0 where nothing tells.
+    pub existed_ns: u64,
     /// The running timer.
     pub timer: Option<Timer>,
     /// Bytes in the receive queue; for a listener, connections waiting for accept().

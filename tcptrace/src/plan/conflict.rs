@@ -10,6 +10,7 @@ use crate::model::state::TcpState;
 pub(super) fn check(args: &Args) -> Result<(), Failure> {
     let Args { command, filter, output: _, tracing, version: _ } = args;
     let lives = matches!(command, Some(Command::Lives(_)));
+    let stuck = matches!(command, Some(Command::Stuck(_)));
     let rules = [
         (
             filter.v4 && filter.v6,
@@ -22,6 +23,22 @@ pub(super) fn check(args: &Args) -> Result<(), Failure> {
         (
             tracing.raw && lives,
             "--raw and `lives` contradict each other: the kernel's events know no lives; leave one out",
+        ),
+        (
+            tracing.raw && stuck,
+            "--raw and `stuck` contradict each other: the kernel's events do not say what is stuck; leave one out",
+        ),
+        (
+            tracing.flag_stuck.is_some() && stuck,
+            "--flag-stuck is what `stuck` does anyway: use --watch and --rule",
+        ),
+        (
+            tracing.from.is_some() && (stuck || tracing.flag_stuck.is_some()),
+            "--from does not go with stuck sockets: a recording does not hold who holds them; look at the living host",
+        ),
+        (
+            tracing.raw && tracing.flag_stuck.is_some(),
+            "--raw and --flag-stuck contradict each other: what is stuck is no event of the kernel; leave one out",
         ),
         (
             tracing.pace && tracing.from.is_none(),
@@ -84,6 +101,10 @@ fn check_hist(args: &Args) -> Result<(), Failure> {
         (
             !output.columns.is_empty(),
             "--columns and `hist` do not go together: its columns follow --by and --percentiles",
+        ),
+        (
+            tracing.flag_stuck.is_some(),
+            "--flag-stuck and `hist` do not go together: histograms are of stays that have ended; use `tcptrace stuck`",
         ),
         (timed, "--time and `hist` do not go together: a histogram has no time column"),
         (
@@ -148,6 +169,18 @@ pub(super) fn check_trace(trace: &Trace) -> Result<(), Failure> {
         )));
     }
     Ok(())
+}
+
+/// Commands that look once take no flags about tracing.
+pub(super) fn refuse_tracing(args: &Args, command: &str) -> Result<(), Failure> {
+    let tracing = TracingArgs { verbose: 0, ..args.tracing.clone() };
+    if tracing == TracingArgs::default() && !args.filter.follow_forks {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "`tcptrace {command}` looks once and takes no tracing flags: leave them out{}",
+        if command == "stuck" { ", or add --watch" } else { "" }
+    )))
 }
 
 /// Commands that trace nothing take no flags about tracing.

@@ -89,6 +89,9 @@ impl Hist {
             format!("--by {}", keys.join(","))
         } else if !Scope::decides(&trace.filter) {
             "this filter".to_owned()
+        } else if trace.exact {
+            // Their timers tell of lives that only the stream knows.
+            "what --exact adds".to_owned()
         } else if trace.attach == Attach::Classic {
             "the classic path".to_owned()
         } else {

@@ -114,7 +114,7 @@ fn refused(cases: &[(&str, &str)]) {
 fn without_flags_everything_streams_by_default() {
     let trace = trace("");
     assert!(trace.filter.is_empty());
-    assert_eq!((trace.kind.clone(), trace.attach, trace.ring_bytes), (Kind::Stream, Attach::Auto, 8 << 20));
+    assert_eq!((trace.kind.clone(), trace.attach, trace.ring_bytes), (Kind::Stream, Attach::Auto, 16 << 20));
     assert_eq!((trace.duration, trace.count, trace.max_connections), (None, None, 1_000_000));
     assert_eq!(trace.show(), Show::Transitions);
     assert!(trace.notes.is_empty() && trace.output.header && !trace.output.wide);
@@ -479,4 +479,72 @@ fn a_recording_is_read_by_every_view_and_of_another_host() {
         ("--from x --cgroup /system.slice", "does not know the paths"),
         ("--pace", "needs --from"),
     ]);
+}
+
+#[test]
+fn what_stuck_and_kill_cannot_do_is_said_in_one_sentence() {
+    for (line, needle) in [
+        ("stuck --rule CLOSE_WAIT", "the time is missing"),
+        ("stuck --warning 5", "add it"),
+        ("stuck --watch --check", "contradict"),
+        ("stuck -d 5s", "add --watch"),
+        ("stuck --flag-stuck", "use --watch"),
+        ("--raw --flag-stuck", "contradict"),
+        ("--flag-stuck=CLOSE_WAIT", "the time is missing"),
+        ("kill --pid 1234", "needs --verdict"),
+        ("kill --verdict leaked_fd", "needs a filter"),
+        ("kill --verdict leaky --pid 1234", "leaked_fd unread_data"),
+        ("kill --verdict leaked_fd --pid 1234 -n 3", "takes no tracing flags"),
+    ] {
+        let failure = plan(line).unwrap_err();
+        assert!(failure.message.contains(needle), "{line}: {}", failure.message);
+        assert_eq!(failure.code, ExitCode::Usage);
+    }
+}
+
+#[test]
+fn a_look_a_watch_and_a_kill_are_different_plans() {
+    assert!(matches!(plan("stuck --pid 1234"), Ok(Plan::Stuck(stuck)) if stuck.rules.len() == 9));
+    assert!(matches!(trace("stuck --watch").kind, Kind::Stuck(_)));
+    assert_eq!(trace("--flag-stuck=CLOSE_WAIT>5s;LAST_ACK>1m").flag_stuck.unwrap().rules.len(), 2);
+    assert!(
+        matches!(plan("kill --state time-wait --lport 80"), Ok(Plan::Kill(kill)) if kill.rules.len() == 10)
+    );
+    let check = match plan("stuck --check --critical age>1h,growth>5") {
+        Ok(Plan::Stuck(stuck)) => stuck.check.unwrap(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((check.warning.len(), check.critical.len()), (0, 2));
+    assert!(check.interval.is_some());
+}
+
+#[test]
+fn the_doctor_watches_ten_seconds_unless_told_otherwise() {
+    let doctor = |line: &str| match plan(line) {
+        Ok(Plan::Doctor(doctor)) => *doctor,
+        other => panic!("{line}: {other:?}"),
+    };
+    assert_eq!(doctor("doctor").watch, Some(Duration::from_secs(10)));
+    assert_eq!(doctor("doctor -d 3s").watch, Some(Duration::from_secs(3)));
+    let instant = doctor("doctor --instant --pid 1001 --netns blue -o json");
+    assert_eq!((instant.watch, instant.json), (None, true));
+    assert!(instant.pids.contains(&1001) && instant.netns.contains(&2));
+    assert_eq!(doctor("doctor --sysctl a.conf").watch, None);
+}
+
+#[test]
+fn the_doctor_refuses_what_it_would_ignore() {
+    for (line, needle) in [
+        ("doctor --instant -d 3s", "--instant"),
+        ("doctor --sysctl a.conf --pid 1001", "--sysctl a.conf"),
+        ("doctor --lport 80", "no other filters"),
+        ("doctor -o csv", "json or text"),
+        ("doctor --raw", "leave them out"),
+        ("doctor -d 0s", "no time"),
+    ] {
+        let failure = plan(line).unwrap_err();
+        assert_eq!(failure.code, ExitCode::Usage, "{failure}");
+        let said = failure.message;
+        assert!(said.contains(needle), "{line}: {said}");
+    }
 }

@@ -88,11 +88,17 @@ fn rarer<'a>(kind: &[u8], fields: &mut impl Fields<'a>) -> Result<Option<Event>,
     if let Some(event) = neighbour(kind, fields)? {
         return Ok(Some(event));
     }
-    if !matches!(kind, b"accepted" | b"socket" | b"dump_done" | b"time_wait_overflow" | b"lost" | b"tick") {
+    if !matches!(
+        kind,
+        b"accepted" | b"half_open" | b"socket" | b"dump_done" | b"time_wait_overflow" | b"lost" | b"tick"
+    ) {
         return Ok(None);
     }
     let at = Mono(fields.needed(key::MONO)?);
     Ok(Some(match kind {
+        b"half_open" => {
+            Event::HalfOpen { at, netns: fields.needed(key::NETNS)?, endpoints: endpoints(fields)? }
+        }
         b"accepted" => Event::Accepted(Accepted {
             at,
             socket: reference(fields)?,
@@ -169,7 +175,19 @@ fn snapshot<'a>(at: Mono, fields: &mut impl Fields<'a>) -> Result<SocketSnapshot
     };
     let receive_queue = fields.or_zero(key::RECEIVE_QUEUE)?;
     let send_queue = fields.or_zero(key::SEND_QUEUE)?;
-    Ok(SocketSnapshot { at, id, state, mini, owner, age, timer, receive_queue, send_queue, counters })
+    Ok(SocketSnapshot {
+        at,
+        id,
+        state,
+        mini,
+        owner,
+        age,
+        existed_ns: 0,
+        timer,
+        receive_queue,
+        send_queue,
+        counters,
+    })
 }
 
 #[inline]
@@ -181,23 +199,29 @@ fn reference<'a>(fields: &mut impl Fields<'a>) -> Result<SocketRef, Wrong> {
 
 #[inline]
 fn identity<'a>(fields: &mut impl Fields<'a>) -> Result<SocketId, Wrong> {
-    const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
     let socket = reference(fields)?;
     let protocol = fields.maybe(key::PROTOCOL, word::protocol_of)?.unwrap_or(Protocol::Tcp);
     let netns = fields.fitting(key::NETNS)?;
-    let laddr = fields.maybe(key::LADDR, word::address_of)?.unwrap_or(NOWHERE);
-    let lport = fields.or_zero(key::LPORT)?;
-    let raddr = fields.maybe(key::RADDR, word::address_of)?.unwrap_or(NOWHERE);
-    let rport = fields.or_zero(key::RPORT)?;
+    let endpoints = endpoints(fields)?;
     Ok(SocketId {
         socket,
         protocol,
-        endpoints: Endpoints::new((laddr, lport), (raddr, rport)),
+        endpoints,
         netns,
         uid: fields.fitting(key::UID)?,
         cgroup: fields.number(key::CGROUP)?,
         inode: fields.number(key::INODE)?,
     })
+}
+
+#[inline]
+fn endpoints<'a>(fields: &mut impl Fields<'a>) -> Result<Endpoints, Wrong> {
+    const NOWHERE: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    let laddr = fields.maybe(key::LADDR, word::address_of)?.unwrap_or(NOWHERE);
+    let lport = fields.or_zero(key::LPORT)?;
+    let raddr = fields.maybe(key::RADDR, word::address_of)?.unwrap_or(NOWHERE);
+    let rport = fields.or_zero(key::RPORT)?;
+    Ok(Endpoints::new((laddr, lport), (raddr, rport)))
 }
 
 #[inline]

@@ -6,6 +6,7 @@ use super::field::Key;
 use super::put::{address, digits, flag, hex, number, positive, some, text};
 use super::{key, word};
 use crate::model::comm::Comm;
+use crate::model::endpoints::Endpoints;
 use crate::model::event::{Accepted, Event, Neighbour, StateChange};
 use crate::model::owner::{Owner, Task};
 use crate::model::snapshot::{Age, SocketSnapshot, Timer};
@@ -22,6 +23,11 @@ pub(super) fn encode(out: &mut Vec<u8>, event: &Event) {
             begin(out, "accepted", Some(at.0));
             reference(out, socket);
             push_task(out, task, [key::PID, key::COMM, key::COMM_HEX]);
+        }
+        Event::HalfOpen { at, netns, endpoints } => {
+            begin(out, "half_open", Some(at.0));
+            number(out, key::NETNS, (*netns).into());
+            ends(out, endpoints);
         }
         Event::Forked { child } => {
             begin(out, "forked", None);
@@ -112,8 +118,20 @@ fn state_change(out: &mut Vec<u8>, change: &StateChange) {
 }
 
 fn snapshot(out: &mut Vec<u8>, socket: &SocketSnapshot) {
-    let SocketSnapshot { at, id, state, mini, owner, age, timer, receive_queue, send_queue, counters } =
-        socket;
+    let SocketSnapshot {
+        at,
+        id,
+        state,
+        mini,
+        owner,
+        age,
+        // Only a look at the living host asks for it.
+        existed_ns: _,
+        timer,
+        receive_queue,
+        send_queue,
+        counters,
+    } = socket;
     let Age { at_least_ns, at_most_ns } = age;
     begin(out, "socket", Some(at.0));
     identity(out, id);
@@ -160,13 +178,17 @@ fn identity(out: &mut Vec<u8>, id: &SocketId) {
         text(out, key::PROTOCOL, word::protocol(*protocol));
     }
     some(out, key::NETNS, netns.map(u64::from));
+    ends(out, endpoints);
+    some(out, key::UID, uid.map(u64::from));
+    some(out, key::CGROUP, *cgroup);
+    some(out, key::INODE, *inode);
+}
+
+fn ends(out: &mut Vec<u8>, endpoints: &Endpoints) {
     address(out, key::LADDR, &endpoints.local.addr);
     some(out, key::LPORT, endpoints.local.port.map(u64::from));
     address(out, key::RADDR, &endpoints.remote.addr);
     some(out, key::RPORT, endpoints.remote.port.map(u64::from));
-    some(out, key::UID, uid.map(u64::from));
-    some(out, key::CGROUP, *cgroup);
-    some(out, key::INODE, *inode);
 }
 
 fn push_owner(out: &mut Vec<u8>, owner: Option<&Owner>) {

@@ -11,6 +11,7 @@ pub fn moment(event: &Event) -> Option<Mono> {
         Event::Accepted(accepted) => Some(accepted.at),
         Event::Snapshot(socket) => Some(socket.at),
         Event::Neighbour { at, .. }
+        | Event::HalfOpen { at, .. }
         | Event::SnapshotDone { at, .. }
         | Event::TimeWaitOverflow { at, .. }
         | Event::Lost { at, .. }

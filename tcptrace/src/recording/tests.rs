@@ -50,11 +50,20 @@ fn the_page_describes_every_key_and_type() {
     for (key, _) in key::ALL {
         assert!(page.contains(&format!("`{}`", key.name())), "{}", key.name());
     }
-    for kind in
-        ["header", "fields", "change", "accepted", "forked", "reset_received", "reset_sent", "destroyed"]
-            .into_iter()
-            .chain(["timewait_armed", "timewait_expired", "timewait_killed", "socket", "dump_done"])
-            .chain(["time_wait_overflow", "fin_timeout", "lost", "tick", "footer"])
+    for kind in [
+        "header",
+        "fields",
+        "change",
+        "accepted",
+        "half_open",
+        "forked",
+        "reset_received",
+        "reset_sent",
+        "destroyed",
+    ]
+    .into_iter()
+    .chain(["timewait_armed", "timewait_expired", "timewait_killed", "socket", "dump_done"])
+    .chain(["time_wait_overflow", "fin_timeout", "lost", "tick", "footer"])
     {
         assert!(page.contains(&format!("`{kind}`")), "{kind}");
     }

@@ -1,6 +1,8 @@
 //! CSV: a header, then a row a record, under the names of the JSON fields. What stands in an object there (`owner`, the killer) is
 //! flat here; unknown is an empty cell. Losses and the summary are no rows: they go beside the data.
 
+mod stuck;
+
 use std::io::{self, Write};
 
 use ::csv::{ErrorKind, Writer, WriterBuilder};
@@ -9,7 +11,7 @@ use super::json::Stream;
 use super::row::Row;
 use super::text::cell as words_of;
 use super::time::Rfc3339;
-use super::{Sink, digits, notice, words};
+use super::{Sink, digits, escape, notice, words};
 use crate::engine::update::Update;
 use crate::model::evidence::Span;
 use crate::model::life::{ConnectionId, Ending, Lifecycle};
@@ -126,7 +128,12 @@ impl<W: Write> Rows<W> {
 
     fn owner(&mut self, owner: Option<&Owner>, socket: &SocketId) -> io::Result<()> {
         self.known(owner.map(|owner| owner.task.pid))?;
-        self.text(&owner.map(|owner| owner.task.comm.as_str()).unwrap_or_default())?;
+        // A table is looked at on terminals too.
+        self.cell(|cell| {
+            if let Some(owner) = owner {
+                escape::push_escaped(cell, owner.task.comm.bytes());
+            }
+        })?;
         self.known(socket.uid)?;
         self.text(owner.map_or("", |owner| owner.how.name()))?;
         self.known(socket.cgroup)
@@ -215,6 +222,7 @@ impl<W: Write, N: Write> CsvSink<W, N> {
             let names: [&[&str]; 5] = match stream {
                 Stream::Moved | Stream::Raw => [TRANSITION, SOCKET, OWNER, ENDING, &[]],
                 Stream::Lives => [&TRANSITION[..2], SOCKET, OWNER, LIFE, ENDING],
+                Stream::Stuck => [&TRANSITION[..2], SOCKET, OWNER, stuck::COLUMNS, &[]],
             };
             let closing = if stream == Stream::Lives { CLOSING } else { &[] };
             for name in names.into_iter().chain([closing]).flatten() {
@@ -237,6 +245,13 @@ impl<W: Write, N: Write> Sink for CsvSink<W, N> {
             }
             (Update::Closed(life) | Update::Unfinished(life), Stream::Lives) => {
                 self.rows.life(life, self.clock.format(life.at))
+            }
+            (Update::Stuck(stuck), Stream::Stuck) => self.rows.stuck(stuck, self.clock.format(stuck.at)),
+            // Beside a table of something else it is no row.
+            (Update::Stuck(stuck), _) => {
+                let mut line = Vec::new();
+                super::stuck::push_one(&mut line, stuck);
+                self.notices.write_all(&line)
             }
             (Update::Lost { at: _, count, place, total }, _) => {
                 notice::write_lost(&mut self.notices, count, place, total)

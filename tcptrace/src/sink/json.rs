@@ -5,6 +5,7 @@ pub mod histogram;
 mod owner;
 pub mod record;
 mod socket;
+mod stuck;
 mod word;
 
 use std::io::{self, Write};
@@ -32,6 +33,8 @@ pub enum Stream {
     Raw,
     /// Finished connections, and those unfinished ones that the engine reports.
     Lives,
+    /// Stuck sockets.
+    Stuck,
 }
 
 /// Losses so far, so that the closing record brings the sum of all `count`s to the total.
@@ -106,6 +109,10 @@ impl<W: Write> Sink for JsonSink<W> {
             (Update::Closed(life) | Update::Unfinished(life), Stream::Lives) => {
                 self.latest = self.latest.max(life.at);
                 Record::Lifecycle(Lifecycle::of(life, self.clock.format(life.at), names))
+            }
+            (Update::Stuck(stuck), _) => {
+                self.latest = self.latest.max(stuck.at);
+                Record::Stuck(Box::new(stuck::StuckRecord::of(stuck, self.clock.format(stuck.at), names)))
             }
             (Update::Lost { at, count, place, total }, _) => {
                 self.latest = self.latest.max(at);

@@ -14,7 +14,7 @@ use super::text::layout::{self, Layout};
 use super::text::paint::Paint;
 use super::time::Clock;
 use super::writer::Buffered;
-use super::{Sink, duration, notice, words};
+use super::{Sink, duration, notice, stuck, words};
 use crate::engine::update::Update;
 use crate::model::life::Lifecycle;
 use crate::model::socket::Counters;
@@ -173,6 +173,10 @@ impl<W: Write, N: Write> Sink for LivesSink<W, N> {
             Update::Lost { at: _, count, place, total } => {
                 self.out.flush()?;
                 notice::write_lost(&mut self.notices, count, place, total)
+            }
+            Update::Stuck(stuck) => {
+                stuck::push_news(self.out.line(), &mut self.clock, stuck);
+                self.out.settle()
             }
             Update::Seen(..) | Update::Moved(..) => Ok(()),
         }

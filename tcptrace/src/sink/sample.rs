@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use crate::engine::stuck::rule::DEFAULTS;
+use crate::engine::stuck::{Holder, Other, Stuck, StuckEvent, Verdict};
 use crate::model::comm::Comm;
 use crate::model::cookie::Cookie;
 use crate::model::endpoints::Endpoints;
@@ -161,5 +163,39 @@ pub(super) fn dim_life() -> Lifecycle {
         orphaned: false,
         fd_held_ns: Some(5 * MS),
         at: Mono(9 * S),
+    }
+}
+
+/// A leaked CLOSE_WAIT whose other end is here, held by two processes.
+pub(super) fn stuck() -> Stuck {
+    let subject = v4();
+    let mut peer = subject.socket;
+    peer.endpoints = peer.endpoints.mirrored();
+    let holder = |pid, opened_it| Holder { task: task(pid, "server"), fd: 7, opened_it };
+    Stuck {
+        at: Mono(6 * S),
+        event: StuckEvent::Began,
+        subject,
+        state: TcpState::CloseWait,
+        since: Some(Mono(S)),
+        age: Span::at_least(31 * S, Some(40 * S)),
+        rule: DEFAULTS[0].0,
+        receive_queue: Some(0),
+        send_queue: Some(0),
+        timer: None,
+        keepalive: Some(false),
+        holders: vec![holder(1234, Some(true)), holder(1235, Some(false))],
+        listener: None,
+        peer: Some(Other {
+            socket: peer,
+            state: TcpState::FinWait2,
+            owner: None,
+            receive_queue: 0,
+            send_queue: 0,
+        }),
+        verdict: Some(Verdict::LeakedFd),
+        alternative: None,
+        explanation: "the peer closed".to_owned(),
+        advice: "close it".to_owned(),
     }
 }

@@ -1,7 +1,7 @@
 //! The live text: one line a transition, aligned, as wide as it is told.
 
 mod address;
-pub(super) use address::push_addr;
+pub(super) use address::{push_addr, push_endpoint};
 pub(super) mod cell;
 pub(super) mod layout;
 pub(super) mod paint;
@@ -15,7 +15,7 @@ use super::column::Column;
 use super::row::Row;
 use super::time::{Clock, TimeStyle};
 use super::writer::Buffered;
-use super::{Sink, duration, notice, words};
+use super::{Sink, duration, notice, stuck, words};
 use crate::engine::update::Update;
 use crate::model::summary::Summary;
 use crate::model::time::{ClockAnchor, Mono};
@@ -113,6 +113,10 @@ impl<W: Write, N: Write> Sink for TextSink<W, N> {
             // What came before the loss stands before it.
             self.out.flush()?;
             return notice::write_lost(&mut self.notices, count, place, total);
+        }
+        if let Update::Stuck(stuck) = *update {
+            stuck::push_news(self.out.line(), &mut self.clock, stuck);
+            return self.out.settle();
         }
         match Row::of(update, self.raw) {
             Some(row) => self.write(&row),

@@ -128,6 +128,16 @@ fn socket_inode(target: &[u8]) -> Option<u64> {
     std::str::from_utf8(digits).ok()?.parse().ok()
 }
 
+/// Whether this fd is a TCP socket, which its link in /proc does not say (Linux `net/socket.c:sockfs_xattr_get`).
+#[must_use]
+pub fn is_tcp(holder: &Holder) -> bool {
+    let mut name = [0; 16];
+    let path = format!("/proc/{}/fd/{}", holder.pid, holder.fd);
+    // Not `MPTCP`: its connection lives in other sockets.
+    rustix::fs::getxattr(path, c"system.sockprotoname", &mut name)
+        .is_ok_and(|length| matches!(name.get(..length), Some(b"TCP\0" | b"TCPv6\0" | b"TCP" | b"TCPv6")))
+}
+
 /// The name of a process now; empty if it has ended.
 #[must_use]
 pub fn comm_of(pid: u32) -> Comm {
@@ -175,6 +185,18 @@ mod tests {
         assert_eq!(table.holders(inode).iter().map(|holder| holder.fd).collect::<Vec<_>>(), fds);
         assert!(table.holders(inode).iter().all(|holder| holder.pid == me && holder.comm == comm_of(me)));
         assert_eq!(FdTable::scan(None).unwrap().holders(inode).len(), 2);
+    }
+
+    #[test]
+    fn a_tcp_socket_is_told_from_others() {
+        let (tcp, udp) =
+            (TcpListener::bind("127.0.0.1:0").unwrap(), std::net::UdpSocket::bind("127.0.0.1:0").unwrap());
+        let holder = |fd: i32| Holder {
+            pid: std::process::id(),
+            comm: Comm::default(),
+            fd: u32::try_from(fd).unwrap(),
+        };
+        assert!(is_tcp(&holder(tcp.as_raw_fd())) && !is_tcp(&holder(udp.as_raw_fd())));
     }
 
     #[test]

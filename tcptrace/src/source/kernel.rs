@@ -21,7 +21,7 @@ mod symbols;
 
 pub use attach::{Attach, Options, Want};
 pub use error::AttachError;
-pub use held::Holding;
+pub use held::{Holding, OpenFiles};
 pub use histogram::Counting;
 pub use offsets::{Resolved, resolve};
 pub use scope::Scope;

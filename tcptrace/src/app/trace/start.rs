@@ -1,14 +1,17 @@
 //! Starting a run: attach, prove that events flow, and begin to look at what existed before.
 
+use std::time::Duration;
+
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::{Run, say};
 use crate::app::desk::Desk;
-use crate::app::dumps::{Dumps, Owners};
+use crate::app::dumps::{Answer, Dumps, Owners};
 use crate::app::hist::Tally;
 use crate::app::output;
 use crate::app::spool::Spool;
+use crate::app::stuck::watch::Watch;
 use crate::engine::gate::Gate;
 use crate::engine::{Config, Engine};
 use crate::failure::{ExitCode, Failure};
@@ -34,6 +37,9 @@ const NOTED: [&str; 8] = [
     "net.core.somaxconn",
 ];
 
+/// A host with a million sockets is dumped in less.
+const LOOK: Duration = Duration::from_secs(5);
+
 impl<'a> Run<'a> {
     /// On return events are being collected, and the user has been told so.
     pub(super) async fn start(
@@ -58,7 +64,7 @@ impl<'a> Run<'a> {
         let lives = record.is_some() || matches!(plan.kind, Kind::Lives(_));
         let hist = match &plan.kind {
             Kind::Hist(hist) => Some(hist),
-            Kind::Stream | Kind::Lives(_) => None,
+            Kind::Stream | Kind::Lives(_) | Kind::Stuck(_) => None,
         };
         let counting = hist
             .filter(|hist| hist.in_kernel)
@@ -98,7 +104,7 @@ impl<'a> Run<'a> {
                 format!("{flag} needs BTF, which this kernel does not offer: leave it out"),
             ));
         }
-        let anchor = anchor(began);
+        let anchor = output::anchor(began);
         let tally = hist.map(|hist| Tally::open(plan, hist, spool.inlet(), anchor, false)).transpose()?;
         if let Some(tally) = tally.as_ref().filter(|_| counting) {
             tally.leave_to_kernel();
@@ -121,8 +127,7 @@ impl<'a> Run<'a> {
         let mut desk = Desk::new(engine, gate, sink, recorder);
         let mut early: Vec<Event> = Vec::new();
         kernel.self_test(|event| early.push(event)).await?;
-        tell(plan, &kernel);
-        desk.flush();
+        output::empty(&plan.output, &spool)?;
         early.iter().for_each(|event| desk.observe(event));
 
         let pids: Vec<u32> = plan.filter.pids.iter().copied().collect();
@@ -141,12 +146,20 @@ impl<'a> Run<'a> {
             }
         };
         let polled = Instant::now();
-        Ok(Self {
+        let watch = match &plan.kind {
+            Kind::Stuck(watch) => Some(Watch::open(&watch.rules)?),
+            Kind::Stream | Kind::Lives(_) | Kind::Hist(_) => match &plan.flag_stuck {
+                Some(watch) => Some(Watch::open(&watch.rules)?),
+                None => None,
+            },
+        };
+        let mut run = Self {
             plan,
             kernel,
             desk,
             spool,
             dumps,
+            watch,
             processes,
             lost_hints: 0,
             began,
@@ -156,16 +169,26 @@ impl<'a> Run<'a> {
             counting,
             int,
             term,
-        })
+        };
+        if run.kernel.path() == Path::Classic && !plan.filter.pids.is_empty() {
+            run.first_look().await;
+        }
+        tell(plan, &run.kernel);
+        run.desk.flush();
+        Ok(run)
     }
-}
 
-/// Both clocks at `mono`'s moment, as near as two readings can be.
-fn anchor(mono: Mono) -> ClockAnchor {
-    let real = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
-    let real_ns = i128::from(real.tv_sec) * 1_000_000_000 + i128::from(real.tv_nsec);
-    let since = i128::from(Kernel::now().0) - i128::from(mono.0);
-    ClockAnchor { mono, real_ns: real_ns - since }
+    /// Waits for the first dump: the classic path knows the connections that the processes of `--pid` held before by their
+    /// listeners' ports, and must know them before events are promised.
+    async fn first_look(&mut self) {
+        let deadline = Instant::now() + LOOK;
+        while let Some(dumps) = &mut self.dumps {
+            match timeout_at(deadline, dumps.answer()).await {
+                Ok(Answer::Done) | Err(_) => return,
+                Ok(answer) => self.take(answer),
+            }
+        }
+    }
 }
 
 fn config(plan: &Trace, kernel: &Kernel, began: Mono) -> Config {

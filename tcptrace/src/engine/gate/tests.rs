@@ -38,6 +38,7 @@ fn line(update: &Update<'_>) -> String {
         Update::Closed(life) => format!("{} closed", life.id.0),
         Update::Unfinished(life) => format!("{} unfinished", life.id.0),
         Update::Lost { count, .. } => format!("lost {count}"),
+        Update::Stuck(stuck) => format!("stuck {}", stuck.state),
     }
 }
 

@@ -136,6 +136,17 @@ fn a_close_after_shutdown_is_no_second_stay_in_fin_wait_2() {
 }
 
 #[test]
+fn an_orphan_that_expired_before_its_namespace_told_the_timeout_is_called_expired() {
+    let (mut scene, s) = (Scene::new(), socket(1, 5000, 80));
+    scene.goes(&s, CLOSING).goes_as(&s, "FIN_WAIT1>FIN_WAIT2", |f| f.dead = true);
+    scene.goes_as(&s, "FIN_WAIT2>CLOSE", |f| f.dead = true).wait(1300);
+    scene.observe(&Event::FinTimeout { netns: 1, seconds: 1 });
+    scene.dumped();
+    assert_eq!(scene.end(), "fin_wait_2_timeout");
+    assert_eq!(path(scene.closed()[0]), "SYN_SENT=1 ESTABLISHED=1 FIN_WAIT_1=1 FIN_WAIT_2~1001");
+}
+
+#[test]
 fn linger2_sets_the_orphans_time() {
     let (mut scene, s) = (Scene::new(), socket(1, 5000, 80));
     scene.goes(&s, CLOSING).goes_as(&s, "FIN_WAIT1>FIN_WAIT2", |f| (f.dead, f.linger2) = (true, 500));
@@ -323,6 +334,8 @@ fn a_time_wait_that_may_never_have_been_made_has_no_length() {
     time_wait(&mut scene, &s);
     scene.observe(&Event::TimeWaitOverflow { at: Mono(scene.now), netns: 1, count: 1 });
     scene.wait(1000).dumped();
+    // It has not been ended early either.
+    assert_eq!(scene.end(), "time_wait");
     assert_eq!(scene.closed()[0].states[4].stay, Span::UNKNOWN);
 }
 

@@ -73,8 +73,8 @@ fn no_name_becomes_a_formula() {
         ("+1", "'+1"),
         ("-1", "'-1"),
         ("@a", "'@a"),
-        ("\tx", "'\tx"),
-        ("a,\"b\"\n", "a,\"b\"\n"),
+        ("\tx", "\\x09x"),
+        ("a,\"b\"\n", "a,\"b\"\\x0a"),
     ] {
         let mut subject = sample::v4();
         subject.owner = subject.owner.map(|owner| Owner { task: sample::task(1, comm), ..owner });
@@ -103,4 +103,20 @@ fn a_closed_pipe_keeps_its_kind() {
     }
     let mut sink = CsvSink::new(Closed, Vec::new(), Stream::Moved, ANCHOR, true).unwrap();
     assert_eq!(sink.flush().unwrap_err().kind(), io::ErrorKind::BrokenPipe);
+}
+
+#[test]
+fn a_stuck_socket_is_a_row_with_its_holders_in_one_cell() {
+    let stuck = sample::stuck();
+    let rows = table(Stream::Stuck, &[Update::Stuck(&stuck)]);
+    for (field, value) in [
+        ("verdict", "leaked_fd"),
+        ("holders", "1234:7:server;1235:7:server"),
+        ("rule", "CLOSE_WAIT>30s"),
+        ("age_ns", "31000000000"),
+        ("keepalive", "false"),
+        ("timer", "none"),
+    ] {
+        assert_eq!(rows[0][field], value, "{field}");
+    }
 }

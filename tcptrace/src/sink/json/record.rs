@@ -9,6 +9,7 @@ use super::finding::Finding;
 use super::histogram::HistogramRecord;
 use super::owner::{DetailRecord, OwnerRecord, TaskRecord};
 use super::socket::SocketRecord;
+use super::stuck::StuckRecord;
 use super::word::{AnyState, KernelState, Word};
 use crate::model::event::LossPlace;
 use crate::model::evidence::Evidence;
@@ -29,6 +30,8 @@ pub enum Record<'a> {
     Lifecycle(Lifecycle<'a>),
     /// How long stays lasted.
     Histogram(Box<HistogramRecord<'a>>),
+    /// A socket that is stuck.
+    Stuck(Box<StuckRecord<'a>>),
     /// What a check of this host found.
     Finding(Finding<'a>),
     /// Events that were lost.

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::*;
+use crate::engine::stuck::Stuck;
 use crate::model::evidence::Span;
 use crate::model::life::{Detail, End, Ending, Subject};
 use crate::model::state::TcpState;
@@ -208,4 +209,61 @@ fn names_of_cgroups_come_from_whoever_knows_them() {
     assert_valid(&records);
     assert_eq!(records[0]["owner"]["cgroup"], "/system.slice");
     assert_eq!(records[0]["owner"]["container"]["runtime"], "docker");
+}
+
+#[test]
+fn a_stuck_socket_has_every_field_of_the_contract_and_fits_the_schema() {
+    let dim = Stuck {
+        subject: sample::unknown(),
+        since: None,
+        age: Span::UNKNOWN,
+        receive_queue: None,
+        send_queue: None,
+        keepalive: None,
+        holders: Vec::new(),
+        peer: None,
+        verdict: None,
+        ..sample::stuck()
+    };
+    let records = printed(Stream::Stuck, &[Update::Stuck(&sample::stuck()), Update::Stuck(&dim)]);
+    assert_valid(&records);
+    let record = &records[0];
+    for field in [
+        "type",
+        "time",
+        "mono_ns",
+        "cookie",
+        "netns",
+        "family",
+        "laddr",
+        "lport",
+        "raddr",
+        "rport",
+        "protocol",
+        "id",
+        "owner",
+        "state",
+        "since_mono_ns",
+        "age_ns",
+        "evidence",
+        "rule",
+        "event",
+        "recv_queue",
+        "send_queue",
+        "timer",
+        "timer_expires_ns",
+        "keepalive",
+        "holders",
+        "verdict",
+        "explanation",
+        "advice",
+    ] {
+        assert!(record.get(field).is_some(), "{field}");
+    }
+    assert_eq!((&record["rule"], &record["timer"]), (&"CLOSE_WAIT>30s".into(), &"none".into()));
+    assert_eq!(
+        record["holders"][1],
+        serde_json::json!({"pid": 1235, "comm": "server", "fd": 7, "opened_it": false})
+    );
+    assert_eq!((&records[1]["age_ns"], &records[1]["verdict"]), (&Value::Null, &Value::Null));
 }

@@ -6,10 +6,12 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
 use super::super::words;
+use crate::engine::stuck::{StuckEvent, Verdict};
 use crate::model::event::LossPlace;
 use crate::model::evidence::Evidence;
 use crate::model::life::{ClosedBy, End, FirstSeen, OpenedBy};
 use crate::model::owner::OwnerHow;
+use crate::model::snapshot::TimerKind;
 use crate::model::socket::Protocol;
 use crate::model::state::TcpState;
 use crate::model::transition::SeenBy;
@@ -74,8 +76,30 @@ vocabulary! {
     OpenedBy as "OpenedBy" by Self::name => Connect Accept Listen Simultaneous Unknown;
     ClosedBy as "ClosedBy" by Self::name => Local Remote Both;
     FirstSeen as "FirstSeen" by Self::name => Event Snapshot Midway;
+    StuckEvent as "StuckEvent" by Self::name => Began Still Ended;
+    Verdict as "Verdict" by Self::name => LeakedFd UnreadData Draining InheritedFd NeverAccepted InFlight HalfClosedByUs OrphanWaiting
+        PeerNotClosing PeerGone HalfOpen DeadFd;
     End as "End" by Self::name => TimeWait Fin FinWait2Timeout RstReceived RstSent Refused Unreachable Timeout GaveUp NoLocalPort
         Aborted ListenClosed Recycled Unknown;
+}
+
+/// A kernel timer, or none.
+#[derive(Clone, Copy)]
+pub(super) struct TimerWord(pub(super) Option<TimerKind>);
+
+impl Vocabulary for TimerWord {
+    const TITLE: &'static str = "Timer";
+    const ALL: &'static [Self] = &[
+        Self(None),
+        Self(Some(TimerKind::Retransmit)),
+        Self(Some(TimerKind::Keepalive)),
+        Self(Some(TimerKind::TimeWait)),
+        Self(Some(TimerKind::Probe)),
+    ];
+
+    fn word(self) -> &'static str {
+        words::timer(self.0)
+    }
 }
 
 /// A state under the kernel's own name.

@@ -20,7 +20,7 @@ use super::scope::Scope;
 use super::{Kernel, Path, WAKE, layout, offsets, pids, symbols};
 
 /// The smallest ring buffer: one page of the largest that Linux uses.
-const LEAST_RING: u32 = 1 << 16;
+pub(super) const LEAST_RING: u32 = 1 << 16;
 
 /// The user's choice of attach path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -120,7 +120,7 @@ impl Kernel {
             .map_err(|error| {
                 AttachError::Unsuitable(format!("cannot read the kernel's BTF: {}", short(&error)))
             })?;
-        let main = if options.deaf { "tcp_destroy_sock" } else { "inet_sock_set_state" };
+        let main = if options.deaf { "sock_send_length" } else { "inet_sock_set_state" };
         // Accept and the neighbours first: an event of the main program then never lacks them.
         if options.counting.as_ref().is_none_or(Counting::owners) || !options.scope.pids.is_empty() {
             kernel.attach_accept(accept_ret);
@@ -180,6 +180,15 @@ impl Kernel {
         let mut kernel = Self::load(options, Path::Classic, &offsets, &layout, Reasons::default())?;
         if btf.is_some() {
             kernel.attach_accept(layout.accept_ret);
+        }
+        if options.want.follow_forks {
+            match aya::Btf::from_sys_fs() {
+                Ok(types) => kernel.attach_optional("forked", "sched_process_fork", &types),
+                Err(error) => kernel.notes.push(format!(
+                    "--follow-forks has no effect for children born from now on: it needs the kernel's BTF ({})",
+                    short(&error)
+                )),
+            }
         }
         let event = if options.deaf { ("tcp", "tcp_destroy_sock") } else { ("sock", "inet_sock_set_state") };
         kernel
@@ -353,7 +362,8 @@ fn config(options: &Options) -> Config {
     config.own_pid = std::process::id();
     config.mptcp = options.mptcp.into();
     if options.want.timers {
-        config.tw_timer_handler = symbols::address("tw_timer_handler").unwrap_or(0);
+        config.tw_timer_handler = symbols::address("tw_timer_handler").unwrap_or(u64::MAX);
+        config.reqsk_timer_handler = symbols::address("reqsk_timer_handler").unwrap_or(u64::MAX);
     }
     config.follow_forks = options.want.follow_forks.into();
     if let Some(counting) = &options.counting {

@@ -15,7 +15,7 @@ use crate::model::time::Mono;
 use super::reasons::Reasons;
 
 /// IPPROTO_MPTCP.
-const MPTCP: u16 = 262;
+pub(super) const MPTCP: u16 = 262;
 
 /// The event that a record tells; `None` when it names a state that TCP does not have.
 pub(super) fn event(record: &Record, reasons: &Reasons, classic: bool) -> Option<Event> {
@@ -26,6 +26,14 @@ pub(super) fn event(record: &Record, reasons: &Reasons, classic: bool) -> Option
             socket: socket(accepted.sk, if classic { 0 } else { accepted.cookie }),
             task: Task { pid: accepted.pid, comm: Comm(accepted.comm) },
         })),
+        Record::HalfOpen(half) => Some(Event::HalfOpen {
+            at: Mono(half.at_ns),
+            netns: half.netns,
+            endpoints: Endpoints::new(
+                (from_bytes(half.laddr), half.lport),
+                (from_bytes(half.raddr), half.rport),
+            ),
+        }),
         Record::Forked(forked) => Some(Event::Forked { child: forked.child }),
         Record::Neighbour(neighbour) => Some(Event::Neighbour {
             at: Mono(neighbour.at_ns),

@@ -109,6 +109,13 @@ impl Kernel {
         self.newly_lost(wire::lost::HINTS).unwrap_or(0)
     }
 
+    /// Whether state changes were lost since the last [`Kernel::losses`].
+    pub(super) fn has_lost(&self) -> bool {
+        let index = wire::lost::RING;
+        let seen = self.lost_seen.get(index as usize).copied().unwrap_or(0);
+        self.lost.get(&index, 0).is_ok_and(|counters| counters.iter().sum::<u64>() > seen)
+    }
+
     /// What a counter has grown by, if it has.
     fn newly_lost(&mut self, index: u32) -> Option<u64> {
         let total: u64 = self.lost.get(&index, 0).ok()?.iter().sum();

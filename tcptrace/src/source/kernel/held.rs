@@ -3,15 +3,21 @@
 use std::io::Read as _;
 
 use aya::programs::Iter;
+use aya::{Ebpf, EbpfLoader};
 use tcptrace_ebpf::wire::Held;
 
 use crate::model::comm::Comm;
 use crate::model::cookie::Cookie;
-use crate::model::owner::Task;
+use crate::model::endpoints::{Endpoints, from_bytes};
+use crate::model::owner::{Owner, OwnerHow, Task};
+use crate::model::socket::{Protocol, SocketId, SocketRef};
+use crate::model::state::TcpState;
 
-use super::Kernel;
-use super::attach::program_of;
-use super::error::short;
+use super::attach::{LEAST_RING, program_of};
+use super::btf::Btf;
+use super::convert::MPTCP;
+use super::error::{AttachError, short};
+use super::{Kernel, offsets, pids};
 
 /// A process holds a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +30,117 @@ pub struct Holding {
     pub task: Task,
     /// By which fd.
     pub fd: u32,
+    /// Which socket, with its addresses: a socket whose connection is over keeps them, and is in no dump.
+    pub id: SocketId,
+    /// Its state.
+    pub state: TcpState,
+    /// It has sent or received a segment: without, it never had a connection.
+    pub connected: bool,
+    /// `sk_err`, not yet fetched by the process.
+    pub error: u16,
+    /// SO_KEEPALIVE is on.
+    pub keepalive: bool,
+    /// Who owns it by an event that the kernel half saw; never from an fd table.
+    pub owner: Option<Owner>,
+}
+
+/// One record as a holding; `None` when it names a state that TCP does not have.
+fn holding(held: &Held) -> Option<Holding> {
+    let owner = OwnerHow::from_wire(held.owner_how).filter(|how| *how != OwnerHow::FdTable);
+    let cookie = Cookie::new(held.cookie);
+    Some(Holding {
+        cookie,
+        inode: held.inode,
+        task: Task { pid: held.pid, comm: Comm(held.comm) },
+        fd: held.fd,
+        id: SocketId {
+            socket: SocketRef { address: 0, cookie },
+            protocol: if held.protocol == MPTCP { Protocol::Mptcp } else { Protocol::Tcp },
+            endpoints: Endpoints::new(
+                (from_bytes(held.laddr), held.lport),
+                (from_bytes(held.raddr), held.rport),
+            ),
+            netns: (held.netns != 0).then_some(held.netns),
+            uid: Some(held.uid),
+            cgroup: (held.cgroup != 0).then_some(held.cgroup),
+            inode: (held.inode != 0).then_some(held.inode),
+        },
+        state: TcpState::from_kernel(held.state)?,
+        connected: held.segments != 0,
+        error: held.error,
+        keepalive: held.keepalive != 0,
+        // The memory has one name for all claims: it is the holder's only where the holder is the owner.
+        owner: owner
+            .filter(|_| held.owner_pid == held.pid)
+            .map(|how| Owner { task: Task { pid: held.pid, comm: Comm(held.comm) }, how }),
+    })
+}
+
+/// Only the iterator over open files, for those who look once and trace nothing.
+pub struct OpenFiles(Ebpf);
+
+impl OpenFiles {
+    /// Loads it.
+    ///
+    /// # Errors
+    /// Rights are missing, or the kernel has no BTF or no such iterator.
+    pub fn load() -> Result<Self, AttachError> {
+        let btf = Btf::of_this_kernel()
+            .map_err(|error| AttachError::Unsuitable(format!("this kernel shows no BTF: {error}")))?;
+        let resolved = offsets::resolve(&btf);
+        if let Some(name) = resolved.fatal() {
+            return Err(AttachError::Unsuitable(format!("this kernel's BTF has no `{name}`")));
+        }
+        let offsets = resolved.offsets.encode();
+        // Nothing is sent through the rings.
+        let mut ebpf = EbpfLoader::new()
+            .override_global("OFFSETS", offsets.as_slice(), true)
+            .map_max_entries("EVENTS", LEAST_RING)
+            .map_max_entries("AYA_LOGS", LEAST_RING)
+            .load(tcptrace_ebpf::OBJECT)
+            .map_err(|error| AttachError::of("loading the eBPF object", &error))?;
+        let types = aya::Btf::from_sys_fs().map_err(|error| {
+            AttachError::Unsuitable(format!("cannot read the kernel's BTF: {}", short(&error)))
+        })?;
+        program_of::<Iter>(&mut ebpf, "held")
+            .and_then(|program| program.load("task_file", &types))
+            .map_err(|error| AttachError::of("the iterator over open files", &error))?;
+        Ok(Self(ebpf))
+    }
+
+    /// Walks all open files now.
+    ///
+    /// # Errors
+    /// Why not, in words.
+    pub fn holdings(&mut self) -> Result<Vec<Holding>, String> {
+        walk(&mut self.0)
+    }
+}
+
+/// Lets the loaded iterator walk all open files.
+fn walk(ebpf: &mut Ebpf) -> Result<Vec<Holding>, String> {
+    let program = program_of::<Iter>(ebpf, "held").map_err(|error| short(&error))?;
+    let link = program.attach().map_err(|error| short(&error))?;
+    let link = program.take_link(link).map_err(|error| short(&error))?;
+    let mut bytes = Vec::new();
+    link.into_file()
+        .map_err(|error| short(&error))?
+        .read_to_end(&mut bytes)
+        .map_err(|error| error.to_string())?;
+    Ok(bytes
+        .chunks_exact(size_of::<Held>())
+        .filter_map(Held::decode)
+        .filter_map(|held| holding(&held))
+        .collect())
 }
 
 impl Kernel {
+    /// Whether the iterator over open files, and /proc, show every process of the host: not from inside a container's pid namespace.
+    #[must_use]
+    pub fn sees_all_processes() -> bool {
+        pids::namespace().1 == 0 && rustix::process::geteuid().is_root()
+    }
+
     /// Loads the iterator and lets it give the sockets that existed before us their owners.
     pub(super) fn adopt(&mut self, types: &aya::Btf) {
         let loaded =
@@ -49,23 +163,6 @@ impl Kernel {
     /// # Errors
     /// Why not, in words: the kernel lacks the iterator (before 5.11), or it could not be read.
     pub fn holdings(&mut self) -> Result<Vec<Holding>, String> {
-        let program = program_of::<Iter>(&mut self.ebpf, "held").map_err(|error| short(&error))?;
-        let link = program.attach().map_err(|error| short(&error))?;
-        let link = program.take_link(link).map_err(|error| short(&error))?;
-        let mut bytes = Vec::new();
-        link.into_file()
-            .map_err(|error| short(&error))?
-            .read_to_end(&mut bytes)
-            .map_err(|error| error.to_string())?;
-        Ok(bytes
-            .chunks_exact(size_of::<Held>())
-            .filter_map(Held::decode)
-            .map(|held| Holding {
-                cookie: Cookie::new(held.cookie),
-                inode: held.inode,
-                task: Task { pid: held.pid, comm: Comm(held.comm) },
-                fd: held.fd,
-            })
-            .collect())
+        walk(&mut self.ebpf)
     }
 }

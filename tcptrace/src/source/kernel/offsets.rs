@@ -82,7 +82,11 @@ pub fn resolve(btf: &Btf) -> Resolved {
         tw_substate: at("inet_timewait_sock.tw_substate", "exact ends of TIME_WAIT"),
         timer_function: at("timer_list.function", "exact ends of TIME_WAIT"),
         timer_expires: at("timer_list.expires", "exact ends of TIME_WAIT"),
-        pad: 0,
+        rsk_timer: at("request_sock.rsk_timer", "when a half-open connection began"),
+        num_timeout: at("request_sock.num_timeout", "when a half-open connection began"),
+        num_timeout_mask: btf
+            .member("request_sock", "num_timeout")
+            .map_or(0, |member| u16::from(member.mask)),
         fastopen_child_mask: mask(btf, "syn_fastopen_child"),
         is_mptcp_mask: mask(btf, "is_mptcp"),
         sk_shutdown_shift: 0,

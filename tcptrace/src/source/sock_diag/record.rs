@@ -105,6 +105,7 @@ pub fn decode(payload: &[u8], context: Context) -> Option<SocketSnapshot> {
         mini,
         owner: None,
         age: Age { at_least_ns: age.at_least_ns.saturating_sub(context.doubt_ns), ..age },
+        existed_ns: info.as_ref().filter(|_| !mini).map_or(0, |info| existed_ns(info, state)),
         timer: timer(&fixed),
         receive_queue: fixed.receive_queue.saturating_sub(received_fin),
         send_queue,
@@ -129,6 +130,16 @@ fn ends(family: u8, id: &SockId) -> Option<Endpoints> {
     };
     let port = u16::from_be_bytes;
     Some(Endpoints::new((addr(id.local)?, port(id.local_port)), (addr(id.remote)?, port(id.remote_port))))
+}
+
+/// These times begin at the handshake (`tcp_create_openreq_child`, `tcp_finish_connect`); before it they are garbage.
+fn existed_ns(info: &TcpInfo, state: TcpState) -> u64 {
+    if matches!(state, TcpState::SynSent | TcpState::Listen | TcpState::SynRecv | TcpState::Closed) {
+        return 0;
+    }
+    let ms = info.last_sent_ms.max(info.last_received_ms).max(info.last_ack_ms);
+    // A tick of doubt.
+    u64::from(ms).saturating_sub(10) * 1_000_000
 }
 
 fn timer(fixed: &Fixed) -> Option<Timer> {

@@ -1,0 +1,48 @@
+//! Flags of `tcptrace stuck` and `tcptrace kill`.
+
+use clap::Args;
+
+/// What counts as stuck, and how it is told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Stuck sockets")]
+pub struct StuckArgs {
+    /// Instead of the default rules: 'CLOSE_WAIT>30s', 'ESTABLISHED>1h count>100 per-port'; repeats
+    ///
+    /// A state, then `>` and a time. Optional behind it: `count>N` (only when more than N are so), `per-owner` or `per-port` (counted
+    /// among those), `held` or `orphan` (a process has an fd of it, or none). The default rules are listed below.
+    #[arg(long = "rule", value_name = "RULE")]
+    pub rules: Vec<String>,
+    /// List every socket, however many there are; else more than 20 are told in groups
+    #[arg(long)]
+    pub each: bool,
+    /// Keep tracing: tell when a socket gets stuck, is so still, and no longer is
+    #[arg(long)]
+    pub watch: bool,
+    /// One line for Nagios and its kin, with performance data; exits with 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
+    #[arg(long)]
+    pub check: bool,
+    /// With --check: WARNING when count>N, age>TIME or growth>N (a minute) [default: count>0]
+    #[arg(long, value_name = "LIMIT,…", value_delimiter = ',')]
+    pub warning: Vec<String>,
+    /// With --check: CRITICAL, as --warning [default: never]
+    #[arg(long, value_name = "LIMIT,…", value_delimiter = ',')]
+    pub critical: Vec<String>,
+    /// With --check and a growth limit: time between the two looks [default: 10s]
+    #[arg(long, value_name = "TIME")]
+    pub interval: Option<String>,
+}
+
+/// What to close.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
+#[command(next_help_heading = "Kill")]
+pub struct KillArgs {
+    /// Only sockets with one of these verdicts of `tcptrace stuck`; required
+    #[arg(long = "verdict", value_name = "VERDICT,…", value_delimiter = ',')]
+    pub verdicts: Vec<String>,
+    /// Instead of the default rules, as with `stuck`
+    #[arg(long = "rule", value_name = "RULE")]
+    pub rules: Vec<String>,
+    /// Do it; without, only say what would be done
+    #[arg(long)]
+    pub yes: bool,
+}

@@ -1,0 +1,69 @@
+//! What a person reads.
+
+use super::*;
+use crate::model::evidence::Span;
+use crate::sink::sample::{self, ANCHOR, S};
+use crate::sink::time::TimeStyle;
+
+fn told(telling: Telling, all: &[Stuck]) -> String {
+    let mut bytes = Vec::new();
+    let clock = Clock::new(TimeStyle::Utc, ANCHOR, false);
+    let mut sink = StuckSink::new(&mut bytes, Vec::new(), telling, clock, true);
+    for stuck in all {
+        sink.update(&Update::Stuck(stuck)).unwrap();
+    }
+    sink.finish(&Summary::default()).unwrap();
+    drop(sink);
+    String::from_utf8(bytes).unwrap()
+}
+
+/// The other end of the sample, waiting for it.
+fn waiting() -> Stuck {
+    let mut stuck = sample::stuck();
+    let peer = stuck.peer.take().unwrap();
+    let mine = stuck.subject.socket;
+    stuck.peer = Some(Other { socket: mine, state: TcpState::CloseWait, ..peer });
+    stuck.subject.socket = peer.socket;
+    stuck.subject.socket.socket.cookie = crate::model::cookie::Cookie::new(5);
+    stuck.state = TcpState::FinWait2;
+    stuck
+}
+
+#[test]
+fn both_ends_on_this_host_are_one_line() {
+    let text = told(Telling::Each, &[waiting(), sample::stuck()]);
+    insta::assert_snapshot!(text, @r"
+    AGE     STATE       VERDICT            OWNER                 LOCAL > REMOTE, RECV-Q/SEND-Q
+    ≥31s    CLOSE_WAIT  leaked_fd          curl[1234] fd 7       10.0.0.1:50000 > 93.184.216.34:443, 0/0 ↔ FIN_WAIT_2 of nobody
+            the peer closed
+            => close it
+            held by server[1234] fd 7 (opened it), server[1235] fd 7 (inherited or passed)
+    ");
+    assert!(told(Telling::Each, &[waiting()]).contains("FIN_WAIT_2  leaked_fd"));
+}
+
+#[test]
+fn more_than_twenty_are_told_in_groups_unless_each_is_asked_for() {
+    let many = vec![sample::stuck(); 21];
+    let grouped = told(Telling::Groups, &many);
+    assert!(grouped.contains("local port 50000, 21 sockets, median age 31s"), "{grouped}");
+    assert_eq!(grouped.matches("leaked_fd").count(), 1);
+    assert_eq!(told(Telling::Each, &many).matches("leaked_fd").count(), 21);
+    assert_eq!(told(Telling::Groups, &many[1..]).matches("leaked_fd").count(), 20);
+}
+
+#[test]
+fn a_live_line_begins_with_its_time_and_an_end_needs_no_advice() {
+    let ended = Stuck { event: StuckEvent::Ended, age: Span::exact(35 * S), ..sample::stuck() };
+    let text = told(Telling::Live, &[sample::stuck(), ended]);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(lines[0].starts_with("03:20:33.000 stuck began ≥31s"), "{text}");
+    assert!(lines[4].starts_with("03:20:33.000 stuck ended 35.0s"), "{text}");
+    assert_eq!(lines.len(), 5, "{text}");
+}
+
+#[test]
+fn a_name_that_commands_a_terminal_stays_text() {
+    let stuck = Stuck { explanation: "held by \x1b[31m".to_owned(), ..sample::stuck() };
+    assert!(!told(Telling::Each, &[stuck]).contains('\x1b'));
+}

@@ -1,0 +1,103 @@
+//! Nothing is lost silently: what is printed and what is reported lost add up to what was fired.
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use crate::support::ended::Ended;
+use crate::support::space::Space;
+
+const CONNECTIONS: u64 = 1500;
+
+/// Six state changes a connection, two of the listener.
+const FIRED: u64 = CONNECTIONS * 6 + 2;
+
+/// Lets a tracer sleep through a burst, or not.
+fn burst(attach: &str, words: &[&str], asleep: bool) -> Option<Ended> {
+    let space = Space::new()?;
+    let mut actor = space.actor("burst");
+    let tracer = space.tracer(attach, words);
+    if asleep {
+        tracer.signal(Signal::STOP);
+    }
+    actor.listen("l", space.at4(0));
+    actor.must(&format!("burst l {CONNECTIONS}"));
+    actor.must("close l");
+    tracer.signal(Signal::INT);
+    tracer.signal(Signal::CONT);
+    Some(tracer.end())
+}
+
+fn lost_records(run: &Ended) -> impl Iterator<Item = &Value> {
+    run.records.iter().filter(|record| record["type"] == "lost")
+}
+
+#[test]
+fn a_small_ring_loses_and_says_how_many_exactly() {
+    for attach in ["btf", "classic"] {
+        for asleep in [true, false] {
+            let words = ["--raw", "--ring-size", "64K"];
+            let Some(run) = burst(attach, &words, asleep) else { return };
+            let lost = run.summary()["lost"].as_u64().unwrap();
+            let printed = run.transitions().count() as u64;
+            assert_eq!(printed + lost, FIRED, "{attach}, {printed} printed, {lost} lost: {:?}", run.said);
+            assert_eq!(run.code, Some(0));
+            let told: u64 = lost_records(&run).map(|record| record["count"].as_u64().unwrap()).sum();
+            assert_eq!(told, lost);
+            if asleep {
+                assert!(lost > 0 && printed > 0, "{printed} printed, {lost} lost");
+                let last = lost_records(&run).last().unwrap();
+                assert_eq!(last["total"], lost, "{last}");
+                assert!(run.said.iter().any(|line| line.starts_with("lost ")), "{:?}", run.said);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_default_ring_holds_what_a_sleeping_tracer_did_not_read() {
+    for attach in ["btf", "classic"] {
+        let Some(run) = burst(attach, &["--raw"], true) else { return };
+        run.check();
+        assert_eq!(run.transitions().count() as u64, FIRED, "{attach}");
+        assert_eq!(lost_records(&run).count(), 0);
+    }
+}
+
+#[test]
+fn strict_ends_with_4_when_events_were_lost_and_only_then() {
+    let Some(run) = burst("btf", &["--strict", "--ring-size", "64K"], true) else { return };
+    assert_eq!(run.code, Some(4), "{:#?}", run.said);
+    let Some(run) = burst("btf", &["--strict"], true) else { return };
+    run.check();
+}
+
+#[test]
+fn two_tracers_at_once_both_see_everything() {
+    let Some(space) = Space::new() else { return };
+    let mut actor = space.actor("burst");
+    let tracers = [space.tracer("btf", &[]), space.tracer("classic", &[])];
+    actor.listen("l", space.at4(0));
+    actor.must(&format!("burst l {CONNECTIONS}"));
+    actor.must("close l");
+    for tracer in tracers {
+        let run = tracer.stop();
+        run.check();
+        assert_eq!(run.transitions().count() as u64, FIRED, "{:?}", run.said);
+    }
+}
+
+#[test]
+fn a_deaf_probe_is_found_out_before_anything_is_said_to_be_traced() {
+    use crate::support::tracer::command;
+    let Some(_) = Space::new() else { return };
+    for attach in ["btf", "classic"] {
+        let output = command(&["--attach", attach]).env("TCPTRACE_TEST_DEAF", "1").output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(78), "{attach}: {said}");
+        assert!(
+            said.contains("deaf") && !said.contains("tracing sock") && said.lines().count() == 1,
+            "{said}"
+        );
+        assert!(output.stdout.is_empty());
+    }
+}

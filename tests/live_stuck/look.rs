@@ -1,0 +1,120 @@
+//! Runs the binary and reads what it says.
+
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::spawn;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::space::Space;
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) fn command(words: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tcptrace"));
+    command.args(words);
+    command
+}
+
+/// `tcptrace stuck` for one namespace.
+pub(crate) struct Look {
+    words: Vec<String>,
+}
+
+impl Look {
+    pub(crate) fn new(space: &Space, rules: &[&str]) -> Self {
+        let mut words: Vec<String> =
+            ["stuck", "-o", "json", "--netns", &space.netns.inode.to_string()].map(str::to_owned).into();
+        words.extend(rules.iter().flat_map(|rule| ["--rule".to_owned(), (*rule).to_owned()]));
+        Self { words }
+    }
+
+    /// The `stuck` records of one look; each is valid by the schema that the binary itself prints.
+    pub(crate) fn records(&self) -> Vec<Value> {
+        let words: Vec<&str> = self.words.iter().map(String::as_str).collect();
+        let output = command(&words).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let all: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(all.last().expect(&errors)["type"], "summary", "{errors}");
+        let stuck: Vec<Value> = all.into_iter().filter(|record| record["type"] == "stuck").collect();
+        assert_eq!(output.status.code(), Some(if stuck.is_empty() { 0 } else { 3 }), "{errors}");
+        let schema = tcptrace::sink::json::schema();
+        for record in &stuck {
+            jsonschema::validate(&schema, record).unwrap();
+        }
+        stuck
+    }
+
+    /// Looks until there is a record that `fits`.
+    pub(crate) fn wait_for(&self, fits: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let records = self.records();
+            if let Some(found) = records.iter().find(|record| fits(record)) {
+                return found.clone();
+            }
+            assert!(Instant::now() < deadline, "not among {records:#?}");
+        }
+    }
+
+    /// Looks until the socket whose peer has this port is stuck in `state`.
+    pub(crate) fn wait(&self, rport: u16, state: &str) -> Value {
+        self.wait_for(|record| record["rport"] == rport && record["state"] == state)
+    }
+}
+
+/// `tcptrace stuck --watch` for one namespace.
+pub(crate) struct Watch {
+    child: Child,
+    records: Receiver<Value>,
+}
+
+impl Watch {
+    /// On return it traces.
+    pub(crate) fn start(space: &Space, rules: &[&str]) -> Self {
+        let netns = space.netns.inode.to_string();
+        let mut words = vec!["stuck", "--watch", "-o", "json", "--netns", &netns];
+        words.extend(rules.iter().flat_map(|rule| ["--rule", rule]));
+        let mut child = command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let (started, ready) = channel();
+        spawn(move || {
+            for line in BufReader::new(err).lines().map_while(Result::ok) {
+                if line.contains("Ctrl-C ends") {
+                    let _ = started.send(());
+                }
+            }
+        });
+        ready.recv_timeout(PATIENCE).unwrap();
+        let (tell, records) = channel();
+        spawn(move || {
+            for line in BufReader::new(out).lines().map_while(Result::ok) {
+                let _ = tell.send(serde_json::from_str(&line).unwrap());
+            }
+        });
+        Self { child, records }
+    }
+
+    /// Waits for the news that `event` happened to the socket whose peer has this port.
+    pub(crate) fn wait(&mut self, rport: u16, event: &str) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let record = self.records.recv_timeout(left).unwrap();
+            if record["rport"] == rport && record["event"] == event {
+                return record;
+            }
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
