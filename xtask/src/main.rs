@@ -5,7 +5,6 @@ mod bench;
 mod contender;
 mod ebpf;
 mod load;
-mod replay;
 mod run;
 mod tally;
 mod test;
