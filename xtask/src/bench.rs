@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::contender::{Contender, Cost};
 use crate::load::{self, Done};
+use crate::replay;
 use crate::workspace::{binary, cargo, must, root};
 
 const STATS: &str = "/proc/sys/kernel/bpf_stats_enabled";
@@ -85,6 +86,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         }
     };
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let replayed = (!args.peers_only).then(|| tcptrace.clone());
     let mut contenders = Contender::all(tcptrace, folder.path());
     if args.peers_only {
         contenders.remove(0);
@@ -117,6 +119,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     );
     println!("{}", table(&all));
     println!("{}", report(&all, changes));
+    if let Some(tcptrace) = replayed {
+        let (changes, seconds) = replay::measure(&tcptrace, folder.path(), &args.load, args.rounds)?;
+        println!(
+            "replay into `lives -o json`: {changes} state changes in {seconds:.2} s, {:.2} million a second",
+            float(changes) / seconds / 1e6
+        );
+    }
     Ok(ExitCode::SUCCESS)
 }
 

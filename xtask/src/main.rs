@@ -5,6 +5,7 @@ mod bench;
 mod contender;
 mod ebpf;
 mod load;
+mod replay;
 mod run;
 mod tally;
 mod test;

@@ -3,8 +3,10 @@
 use serde_json::Value;
 
 use super::*;
+use crate::engine::histogram::Histogram;
+use crate::engine::histogram::group::{By, Group};
 use crate::engine::stuck::Stuck;
-use crate::model::evidence::Span;
+use crate::model::evidence::{Evidence, Span};
 use crate::model::life::{Detail, End, Ending, Subject};
 use crate::model::state::TcpState;
 use crate::model::summary::KernelCost;
@@ -48,6 +50,32 @@ fn subjects() -> Vec<Subject> {
             ..sample::v4()
         },
     ]
+}
+
+#[test]
+fn a_histogram_agrees_with_the_schema_and_says_null_for_what_is_not_known() {
+    let by = By::ALL.into_iter().filter(|key| *key != By::State).collect::<Vec<_>>();
+    let mut full = Histogram::default();
+    (1..1000).for_each(|ms| full.count(Some(ms * MS), Evidence::Exact));
+    let mut bare = Histogram::default();
+    bare.count(None, Evidence::Unknown);
+    let group =
+        Group { pid: Some(7), raddr: "10.0.0.1".parse().ok(), end: Some(End::Fin), ..Group::default() };
+    let rows = [
+        (group, TcpState::CloseWait, full),
+        (Group::default(), TcpState::TimeWait, bare.clone()),
+        (Group::OTHER, TcpState::Listen, bare),
+    ];
+    let mut sink = JsonSink::new(Vec::new(), Stream::Moved, ANCHOR).with_hdr(true);
+    sink.show(&Page { from: Mono(0), to: Mono(5 * S), by: &by, rows: &rows }).unwrap();
+    let lines = String::from_utf8(sink.into_inner()).unwrap();
+    let records: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_valid(&records);
+    assert_eq!((&records[0]["count"], &records[0]["group"]["pid"]), (&999.into(), &7.into()));
+    assert!(
+        records[0]["hdr"].is_string() && records[1]["p50"].is_null() && records[1]["group"]["pid"].is_null()
+    );
+    assert_eq!(records[2]["group"], serde_json::json!({"other": true}));
 }
 
 #[test]
