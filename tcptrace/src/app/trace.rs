@@ -327,6 +327,8 @@ impl Run<'_> {
     async fn finish(mut self, stop: Stop) -> Result<ExitCode, Failure> {
         let costs = self.kernel.costs();
         let cost = self.kernel.main_cost();
+        // What the kernel counts with the program goes with it.
+        self.count_losses();
         self.kernel.detach();
         let now = Kernel::now();
         while stop != Stop::Writer && !self.spool.is_broken() && self.drain() > 0 {

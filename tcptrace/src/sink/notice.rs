@@ -12,7 +12,8 @@ use crate::model::summary::Summary;
 /// What the writer says.
 pub fn write_lost(out: &mut impl Write, count: u64, place: LossPlace, total: u64) -> io::Result<()> {
     let place = match place {
-        LossPlace::RingBuffer => "the ring buffer was full",
+        // Busy: an event in a softirq that came while the probe ran on this CPU (recursion_misses).
+        LossPlace::RingBuffer => "the ring buffer was full, or the probe was busy",
         LossPlace::Map => "a kernel map was full",
         LossPlace::Table => "the connection table was full",
     };
@@ -80,6 +81,9 @@ mod tests {
     fn a_loss_says_where_and_how_many() {
         let mut out = Vec::new();
         write_lost(&mut out, 1, LossPlace::RingBuffer, 8).unwrap();
-        assert_eq!(String::from_utf8(out).unwrap(), "lost 1 event: the ring buffer was full (8 in all)\n");
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "lost 1 event: the ring buffer was full, or the probe was busy (8 in all)\n"
+        );
     }
 }

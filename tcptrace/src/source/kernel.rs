@@ -68,6 +68,7 @@ pub struct Kernel {
     lost: PerCpuArray<MapData, u64>,
     lost_seen: [u64; tcptrace_ebpf::wire::lost::COUNT as usize],
     undecodable: u64,
+    missed: u64,
     kills: rearm::Kills,
     watched_ports: HashMap<MapData, u16, u8>,
     notes: Vec<String>,

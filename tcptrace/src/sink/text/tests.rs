@@ -180,7 +180,9 @@ fn losses_and_the_summary_go_beside_the_data() {
     assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
     let notices = String::from_utf8(notices).unwrap();
     assert!(
-        notices.starts_with("lost 3 events: the ring buffer was full (3 in all)\n2 events, 3 lost"),
+        notices.starts_with(
+            "lost 3 events: the ring buffer was full, or the probe was busy (3 in all)\n2 events, 3 lost"
+        ),
         "{notices}"
     );
 }

@@ -256,6 +256,7 @@ impl Kernel {
             lost,
             lost_seen: [0; wire::lost::COUNT as usize],
             undecodable: 0,
+            missed: 0,
             kills: Kills::default(),
             watched_ports: take(&mut ebpf, "WATCHED_PORTS")?,
             notes,

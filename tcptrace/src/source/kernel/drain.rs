@@ -1,9 +1,11 @@
 //! Taking events out of the ring buffer.
 
 use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _};
 use std::time::Duration;
 
 use aya::maps::{MapData, RingBuf};
+use aya::programs::Program;
 use tcptrace_ebpf::wire::{self, Record};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -12,6 +14,9 @@ use tokio::time::{Instant, sleep_until};
 use crate::model::event::{Event, LossPlace};
 
 use super::{Kernel, Path, WAKE, convert};
+
+/// The programs on the main tracepoint, of which one is attached.
+const MAIN: [&str; 3] = ["state_change_btf", "state_change_classic", "histogram_btf"];
 
 /// The ring buffer and when to look into it without being woken.
 pub(super) struct Ring {
@@ -97,6 +102,7 @@ impl Kernel {
             .filter_map(|(index, place)| Some((place, self.newly_lost(index)?)))
             .collect::<Vec<_>>()
             .into_iter()
+            .chain(self.newly_missed().map(|new| (LossPlace::RingBuffer, new)))
             .chain(
                 (self.undecodable > 0)
                     .then(|| (LossPlace::RingBuffer, std::mem::take(&mut self.undecodable))),
@@ -122,6 +128,23 @@ impl Kernel {
         let seen = self.lost_seen.get_mut(index as usize)?;
         let new = total - *seen;
         *seen = total;
+        (new > 0).then_some(new)
+    }
+
+    /// State changes for which the kernel did not run the main program, because they came while it was running on the same CPU: a
+    /// softirq in the middle of a system call (Linux `kernel/trace/bpf_trace.c:__bpf_trace_run`, `recursion_misses`).
+    fn newly_missed(&mut self) -> Option<u64> {
+        let name = self.attached.iter().find(|name| MAIN.contains(name))?;
+        let info = match self.ebpf.program(name)? {
+            Program::BtfTracePoint(program) => program.fd().ok()?.as_fd().as_raw_fd(),
+            Program::TracePoint(program) => program.fd().ok()?.as_fd().as_raw_fd(),
+            _ => return None,
+        };
+        let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{info}")).ok()?;
+        let total: u64 =
+            text.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?.trim().parse().ok()?;
+        let new = total.saturating_sub(self.missed);
+        self.missed = total;
         (new > 0).then_some(new)
     }
 }
