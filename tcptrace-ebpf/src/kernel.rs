@@ -1,6 +1,8 @@
 //! The programs and what they share.
 
 mod accept;
+mod change;
+mod classic;
 mod config;
 mod diagnose;
 mod filter;

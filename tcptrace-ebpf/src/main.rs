@@ -8,7 +8,8 @@
 //! | `memory` | what is remembered of a socket |
 //! | `filter` | which sockets pass |
 //! | `ring` | the way to user space |
-//! | `state_change`, `histogram`, `accept`, `neighbour`, `timer`, `fork`, `held`, `diagnose` | the programs |
+//! | `change` | the record of a state change |
+//! | `state_change`, `classic`, `histogram`, `accept`, `neighbour`, `timer`, `fork`, `held`, `diagnose` | the programs |
 
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 #![cfg_attr(

@@ -11,14 +11,13 @@ use aya_ebpf::programs::BtfTracePointContext;
 use tcptrace_ebpf::bucket::{self, AT_LEAST, SLOTS, UNKNOWN};
 use tcptrace_ebpf::wire::{Group, Memory, Octave, STATES, by, lost, role};
 
+use super::change::Change;
 use super::config::{config, constant, offsets};
 use super::filter::{self, Facts};
 use super::memory as memories;
 use super::ring;
 use super::sock::{Sock, TcpSock, member};
-use super::state_change::{
-    ABORTED, CLOSE, Change, LISTEN, MPTCP, SYN_RECV, SYN_SENT, TCP, is_ours, own, remember,
-};
+use super::state_change::{ABORTED, CLOSE, LISTEN, MPTCP, SYN_RECV, SYN_SENT, TCP, is_ours, own, remember};
 use super::task;
 
 const FIN_WAIT2: u8 = 5;

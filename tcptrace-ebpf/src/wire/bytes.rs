@@ -48,9 +48,14 @@ impl<F: Field + Copy + Default, const N: usize> Field for [F; N] {
     }
 }
 
-/// Gives a `#[repr(C)]` struct `decode` and `encode`. All fields must be named: one left out is an error.
+/// Gives a `#[repr(C)]` struct `decode` and `encode`.
 macro_rules! plain {
-    ($name:ident { $($field:ident),* $(,)? }) => {
+    ($(#[$about:meta])* pub struct $name:ident { $($(#[$of_field:meta])* pub $field:ident: $type:ty,)* }) => {
+        $(#[$about])*
+        pub struct $name {
+            $($(#[$of_field])* pub $field: $type,)*
+        }
+
         impl $name {
             /// Reads it; `None` unless `bytes` has exactly its size.
             #[must_use]
