@@ -1,7 +1,6 @@
 //! A transition's line by hand: the hottest record of the hottest output. Byte for byte what its type says through serde, in a
 //! third of the time; a property test holds it to that.
 
-use std::borrow::Cow;
 use std::io::Write as _;
 use std::net::IpAddr;
 
@@ -95,15 +94,15 @@ impl OwnerRecord<'_> {
         word(out, r#","how":"#, Some(*how));
         key(out, r#","cgroup":"#);
         match cgroup {
-            Some(path) => text(out, "", &Cow::Borrowed(path)),
+            Some(path) => text(out, "", path),
             None => null(out),
         }
         number(out, r#","cgroup_id":"#, *cgroup_id);
         key(out, r#","container":"#);
         match container {
             Some(Container { id, runtime }) => {
-                text(out, r#"{"id":"#, &Cow::Borrowed(id));
-                text(out, r#","runtime":"#, &Cow::Borrowed(runtime));
+                text(out, r#"{"id":"#, id);
+                text(out, r#","runtime":"#, runtime);
                 out.push(b'}');
             }
             None => null(out),
@@ -147,7 +146,7 @@ fn plain(out: &mut Vec<u8>, name: &str, value: &str) {
 }
 
 /// A text of somebody else's.
-fn text(out: &mut Vec<u8>, name: &str, value: &Cow<'_, str>) {
+fn text(out: &mut Vec<u8>, name: &str, value: &str) {
     if value.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\') {
         plain(out, name, value);
     } else {
@@ -222,7 +221,7 @@ mod tests {
 
     impl Names for OneCgroup {
         fn cgroup(&self, id: u64) -> Option<Cgroup<'_>> {
-            (id % 2 == 0).then_some(Cgroup { path: &self.0, container: Some(("4f\"2", "docker")) })
+            id.is_multiple_of(2).then_some(Cgroup { path: &self.0, container: Some(("4f\"2", "docker")) })
         }
     }
 
