@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
@@ -20,6 +21,11 @@ use crate::source::sock_diag::set::DiagSet;
 
 /// Events in one message to the loop.
 const BATCH: usize = 1024;
+
+/// A dump is followed by a pause so many times as long: with many sockets, looking at them must not become a load of its own. At
+/// most [`LONGEST_PAUSE`], so that ends that only a dump shows are not told much later.
+const PAUSE: u32 = 19;
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
 /// What to dump.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,7 +105,9 @@ impl Owners {
 pub(super) struct Dumps {
     requests: Sender<Request>,
     answers: mpsc::Receiver<Answer>,
-    busy: bool,
+    /// When the dump under way was asked for.
+    asked: Option<Instant>,
+    rest_until: Option<Instant>,
 }
 
 impl Dumps {
@@ -119,15 +127,16 @@ impl Dumps {
             };
             Worker { tell, owners, cookies, overflows: FxHashMap::default() }.work(&todo);
         })?;
-        let mut dumps = Self { requests, answers, busy: false };
+        let mut dumps = Self { requests, answers, asked: None, rest_until: None };
         dumps.ask(Request::everything());
         Ok(dumps)
     }
 
-    /// Asks for a dump, unless one is under way.
+    /// Asks for a dump, unless one is under way or has only just been.
     pub(super) fn ask(&mut self, request: Request) {
-        if !self.busy {
-            self.busy = self.requests.send(request).is_ok();
+        let now = Instant::now();
+        if self.asked.is_none() && self.rest_until.is_none_or(|until| until <= now) {
+            self.asked = self.requests.send(request).is_ok().then_some(now);
         }
     }
 
@@ -135,7 +144,10 @@ impl Dumps {
     pub(super) async fn answer(&mut self) -> Answer {
         match self.answers.recv().await {
             Some(Answer::Done) => {
-                self.busy = false;
+                if let Some(asked) = self.asked.take() {
+                    let now = Instant::now();
+                    self.rest_until = Some(now + (now.duration_since(asked) * PAUSE).min(LONGEST_PAUSE));
+                }
                 Answer::Done
             }
             Some(answer) => answer,
