@@ -16,7 +16,7 @@ use crate::load;
 const RATES: [u32; 3] = [1_000, 10_000, 50_000];
 const SECONDS: u32 = 5;
 /// Connections; each has two ends on this host, so twice as many lives.
-const CROWDS: [u32; 4] = [500, 5_000, 50_000, 500_000];
+const CROWDS: [u64; 4] = [500, 5_000, 50_000, 500_000];
 /// Until the sockets that were there before are dumped and merged.
 const SETTLING: Duration = Duration::from_secs(5);
 
@@ -78,7 +78,7 @@ fn at_rate(contender: &Contender, folder: &Path, rate: u32) -> Result<Value> {
     }))
 }
 
-fn in_crowd(contender: &Contender, folder: &Path, connections: u32) -> Result<Value> {
+fn in_crowd(contender: &Contender, folder: &Path, connections: u64) -> Result<Value> {
     let crowd = Crowd::open(connections)?;
     let running = contender.start(folder)?;
     let tracing_ms = running.tracing_after().map(|time| time.as_secs_f64() * 1e3);
@@ -89,7 +89,7 @@ fn in_crowd(contender: &Contender, folder: &Path, connections: u32) -> Result<Va
     drop(crowd);
     Ok(json!({
         "tracer": contender.name,
-        "sockets": 2 * u64::from(connections),
+        "sockets": 2 * connections,
         "tracing_after_ms": tracing_ms,
         "peak_rss_mib": float(cost.peak_rss_kib) / 1024.0,
         "kernel_ns_per_change": float(cost.kernel_ns) / float(done.changes),

@@ -9,12 +9,11 @@ use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 
 use crate::engine::ALL_STATES;
-use crate::model::cookie::Cookie;
 use crate::model::event::Event;
 use crate::model::owner::{Owner, OwnerHow, Task};
 use crate::model::snapshot::SocketSnapshot;
 use crate::source::fd_table::FdTable;
-use crate::source::kernel::{Holding, Kernel};
+use crate::source::kernel::{Holders, Kernel};
 use crate::source::netns::Netns;
 use crate::source::netstat::Netstat;
 use crate::source::sock_diag::set::DiagSet;
@@ -57,28 +56,15 @@ pub(super) enum Answer {
 /// Owners by cookie and by inode, from one pass over the fd tables.
 #[derive(Debug, Default)]
 pub(super) struct Owners {
-    by_cookie: FxHashMap<Cookie, Task>,
+    by_cookie: Holders,
     by_inode: FxHashMap<u64, Task>,
 }
 
 impl Owners {
     /// From the kernel's iterator. Of several holders one of `preferred` is taken, else the first.
-    pub(super) fn of(holdings: &[Holding], preferred: &dyn Fn(u32) -> bool) -> Self {
-        let mut owners = Self::default();
-        for holding in holdings {
-            if let Some(cookie) = holding.cookie {
-                owners
-                    .by_cookie
-                    .entry(cookie)
-                    .and_modify(|task| {
-                        if !preferred(task.pid) && preferred(holding.task.pid) {
-                            *task = holding.task;
-                        }
-                    })
-                    .or_insert(holding.task);
-            }
-        }
-        owners
+    pub(super) fn of(mut holders: Holders, preferred: &dyn Fn(u32) -> bool) -> Self {
+        holders.settle(preferred);
+        Self { by_cookie: holders, by_inode: FxHashMap::default() }
     }
 
     /// From /proc, where there is no iterator.
@@ -95,9 +81,9 @@ impl Owners {
     }
 
     fn owner(&self, snapshot: &SocketSnapshot) -> Option<Owner> {
-        let by_cookie = snapshot.id.socket.cookie.and_then(|cookie| self.by_cookie.get(&cookie));
-        let task = by_cookie.or_else(|| self.by_inode.get(&snapshot.id.inode?))?;
-        Some(Owner { task: *task, how: OwnerHow::FdTable })
+        let by_cookie = snapshot.id.socket.cookie.and_then(|cookie| self.by_cookie.holder(cookie));
+        let task = by_cookie.or_else(|| self.by_inode.get(&snapshot.id.inode?).copied())?;
+        Some(Owner { task, how: OwnerHow::FdTable })
     }
 }
 

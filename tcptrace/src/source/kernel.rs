@@ -21,7 +21,7 @@ mod symbols;
 
 pub use attach::{Attach, Options, Want};
 pub use error::AttachError;
-pub use held::{Holding, OpenFiles};
+pub use held::{Holders, Holding, OpenFiles};
 pub use histogram::Counting;
 pub use offsets::{Resolved, resolve};
 pub use reasons::Reasons;
@@ -76,6 +76,7 @@ pub struct Kernel {
     cost: cost::Meter,
     log: Option<log::Log>,
     counters: Option<histogram::Counters>,
+    holders: Option<Holders>,
 }
 
 impl Kernel {

@@ -132,10 +132,7 @@ impl<'a> Run<'a> {
 
         let pids: Vec<u32> = plan.filter.pids.iter().copied().collect();
         let preferred = |pid: u32| plan.filter.pids.contains(&pid);
-        let owners = match kernel.path() {
-            Path::Btf => kernel.holdings().ok().map(|holdings| Owners::of(&holdings, &preferred)),
-            Path::Classic => None,
-        };
+        let owners = kernel.take_holders().map(|holders| Owners::of(holders, &preferred));
         let processes = Processes::watch(desk.gate.filter_mut().pids.iter().copied());
         let dumps = match Dumps::start(owners, pids, kernel.path() == Path::Btf) {
             _ if plan.raw => None,
