@@ -101,3 +101,21 @@ fn a_deaf_probe_is_found_out_before_anything_is_said_to_be_traced() {
         assert!(output.stdout.is_empty());
     }
 }
+
+#[test]
+fn a_ring_that_never_empties_does_not_hold_up_the_end() {
+    let Some(space) = Space::new() else { return };
+    // More than a slow reader takes.
+    let mut actors = [space.actor("burst-1"), space.actor("burst-2")];
+    for actor in &mut actors {
+        actor.listen("l", space.at4(0));
+    }
+    std::thread::scope(|scope| {
+        for actor in &mut actors {
+            scope.spawn(|| actor.must("burst l 40000"));
+        }
+        // Waits for it, but not for minutes.
+        let run = space.tracer("btf", &["--raw", "-d", "300ms"]).end();
+        assert_eq!(run.code, Some(0), "{:#?}", run.said);
+    });
+}

@@ -9,6 +9,7 @@ use aya::programs::Program;
 use tcptrace_ebpf::wire::{self, Record};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep_until};
 
 use crate::model::event::{Event, LossPlace};
@@ -39,6 +40,8 @@ impl Ring {
     /// Waits until there may be something to take.
     async fn ready(&mut self) -> io::Result<()> {
         if self.more {
+            // Timers and signals come only when the runtime gets to look, and a ring that never empties would never wait.
+            yield_now().await;
             return Ok(());
         }
         let again = self.again;
