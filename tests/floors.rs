@@ -30,10 +30,13 @@ fn floor(module: &str) -> Option<u8> {
 }
 
 /// What stands in few places: the path that names it, and the modules that may.
-const HOMES: [(&str, &[&str]); 14] = [
+const HOMES: [(&str, &[&str]); 17] = [
     ("aya", &["source::kernel"]),
     ("aya_log", &["source::kernel"]),
     ("tcptrace_ebpf", &["source"]),
+    ("blazesym", &["source::symbols"]),
+    ("gimli", &["source::unwind"]),
+    ("object", &["source::unwind"]),
     ("clap", &["cli"]),
     ("crossterm", &["view"]),
     ("ratatui", &["view"]),

@@ -13,6 +13,7 @@ mod memory;
 mod neighbour;
 mod ring;
 mod sock;
+mod stack;
 mod state_change;
 mod task;
 mod timer;

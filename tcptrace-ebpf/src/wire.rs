@@ -17,6 +17,7 @@ mod neighbour;
 mod offsets;
 mod remembered;
 mod state_change;
+mod taken;
 
 pub use accepted::Accepted;
 pub use config::{Config, FILTERS, Layout, PortRange, Prefix};
@@ -28,6 +29,7 @@ pub use neighbour::{Neighbour, what};
 pub use offsets::{ABSENT, Offsets};
 pub use remembered::{AcceptedBy, Memory, how, memory};
 pub use state_change::{StateChange, flag};
+pub use taken::{DUMP, FRAMES, Taken};
 
 /// First byte of every record.
 pub mod kind {

@@ -118,6 +118,12 @@ impl Trace {
         }
     }
 
+    /// Whether it takes the stack of who opens a socket.
+    #[must_use]
+    pub fn takes_stacks(&self) -> bool {
+        matches!(&self.kind, Kind::Stuck(watch) if watch.stacks)
+    }
+
     /// What the gate lets through for this run.
     #[must_use]
     pub fn show(&self) -> Show {
@@ -163,7 +169,7 @@ impl Plan {
             }
             Some(Command::Lives(lives)) => Kind::Lives(Lives::new(lives)?),
             Some(Command::Hist(hist)) => Kind::Hist(Hist::new(hist, host)?),
-            Some(Command::Stuck(stuck)) if stuck.watch => Kind::Stuck(Watch::new(stuck)?),
+            Some(Command::Stuck(stuck)) if stuck.watch || stuck.stacks => Kind::Stuck(Watch::new(stuck)?),
             Some(Command::Stuck(stuck)) => {
                 conflict::check(args)?;
                 conflict::refuse_tracing(args, "stuck")?;

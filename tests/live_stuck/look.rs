@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::space::Space;
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn command(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tcptrace"));
@@ -76,8 +76,14 @@ pub(crate) struct Watch {
 impl Watch {
     /// On return it traces.
     pub(crate) fn start(space: &Space, rules: &[&str]) -> Self {
+        Self::with(space, &["--watch"], rules)
+    }
+
+    /// The same with other flags.
+    pub(crate) fn with(space: &Space, flags: &[&str], rules: &[&str]) -> Self {
         let netns = space.netns.inode.to_string();
-        let mut words = vec!["stuck", "--watch", "-o", "json", "--netns", &netns];
+        let mut words = vec!["stuck", "-o", "json", "--netns", &netns];
+        words.extend(flags);
         words.extend(rules.iter().flat_map(|rule| ["--rule", rule]));
         let mut child = command(&words).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let (out, err) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
@@ -101,14 +107,17 @@ impl Watch {
 
     /// Waits for the news that `event` happened to the socket whose peer has this port.
     pub(crate) fn wait(&mut self, rport: u16, event: &str) -> Value {
-        let deadline = Instant::now() + PATIENCE;
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let record = self.records.recv_timeout(left).unwrap();
+            let record = self.next();
             if record["rport"] == rport && record["event"] == event {
                 return record;
             }
         }
+    }
+
+    /// Waits for the next record.
+    pub(crate) fn next(&mut self) -> Value {
+        self.records.recv_timeout(PATIENCE).unwrap()
     }
 }
 

@@ -50,7 +50,7 @@ pub fn accepted(ctx: TracePointContext) -> u32 {
 
 /// Address and cookie of the TCP socket behind an fd of the current task: task->files->fdt->fd[fd]->private_data->sk.
 #[inline(always)]
-fn socket_of(fd: u64) -> Option<(u64, u64)> {
+pub(super) fn socket_of(fd: u64) -> Option<(u64, u64)> {
     // SAFETY: no arguments.
     let task = unsafe { bpf_get_current_task() } as *const u8;
     let files = follow(task, constant!(offsets(), task_files))?;

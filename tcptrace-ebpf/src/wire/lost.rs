@@ -6,5 +6,9 @@ pub const RING: u32 = 0;
 pub const MEMORY: u32 = 1;
 /// The ring buffer was full: records beside the state changes (accept, resets, …) that did not reach user space.
 pub const HINTS: u32 = 2;
+/// No room in the map `STACKS`: stacks of sockets that were not kept.
+pub const STACKS: u32 = 3;
+/// Stacks that could not be read.
+pub const UNREADABLE: u32 = 4;
 /// Number of counters.
-pub const COUNT: u32 = 3;
+pub const COUNT: u32 = 5;

@@ -83,7 +83,10 @@ plain! {
         pub is_mptcp_mask: u16,
         /// `sk_shutdown` is a bit-field before 5.10: shift of its low bit in its byte.
         pub sk_shutdown_shift: u16,
+        // struct pt_regs, where its stack and frame pointer have these names (x86)
+        pub pt_regs_sp: u16,
+        pub pt_regs_bp: u16,
     }
 }
 
-const _: () = assert!(size_of::<Offsets>() == 60 * 2);
+const _: () = assert!(size_of::<Offsets>() == 62 * 2);

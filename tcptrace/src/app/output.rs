@@ -101,7 +101,8 @@ pub(super) fn sink(plan: &Trace, into: Inlet, anchor: ClockAnchor) -> Result<Box
             match stream {
                 Stream::Stuck => {
                     let clock = Clock::new(style.time, anchor, output.wide);
-                    Box::new(StuckSink::<Inlet, Stderr>::new(into, io::stderr(), Telling::Live, clock, false))
+                    let telling = if plan.takes_stacks() { Telling::Sites } else { Telling::Live };
+                    Box::new(StuckSink::<Inlet, Stderr>::new(into, io::stderr(), telling, clock, false))
                 }
                 Stream::Lives => Box::new(LivesSink::<Inlet, Stderr>::new(into, io::stderr(), &style)),
                 _ => Box::new(TextSink::<Inlet, Stderr>::new(into, io::stderr(), &style, plan.raw)),

@@ -1,5 +1,6 @@
 //! `tcptrace stuck`: one look at all sockets of the host.
 
+pub(super) mod openings;
 pub(super) mod picture;
 pub(super) mod watch;
 

@@ -1,5 +1,6 @@
 //! A tracing run: start, follow, finish.
 
+mod stacks;
 mod start;
 
 use std::io::{self, Write as _};
@@ -178,8 +179,11 @@ impl Run<'_> {
     }
 
     fn drain(&mut self) -> usize {
-        let Self { kernel, desk, processes, newest, .. } = self;
+        let Self { kernel, desk, processes, newest, watch, .. } = self;
         kernel.drain(BUDGET, |event| {
+            if let Some(watch) = watch {
+                watch.observe(&event);
+            }
             if let Event::StateChange(change) = &event {
                 *newest = change.at;
             }
@@ -203,6 +207,7 @@ impl Run<'_> {
         }
         *tick = Instant::now() + TICK;
         self.count_losses();
+        self.take_named();
         self.kernel.sample_cost();
         self.kernel.print_log();
         if self.polled.elapsed() >= POLL {
@@ -211,6 +216,7 @@ impl Run<'_> {
                 tally.count(&mut self.kernel);
             }
             self.poll();
+            self.count_lost_stacks();
             self.watch();
         }
         let now = Kernel::now();
@@ -351,6 +357,8 @@ impl Run<'_> {
             self.desk.observe(&Event::Lost { at: now, count: forgotten, place: LossPlace::Table });
         }
         self.desk.finish(now, self.plan.wants_unfinished());
+        self.count_lost_stacks();
+        self.close_watch();
         let engine = &self.desk.engine;
         let summary = Summary {
             events: engine.events(),

@@ -47,6 +47,7 @@ Examples:
   sudo tcptrace stuck --pid 1234 --each --json            each one of this process, for a program
   sudo tcptrace stuck --rule 'CLOSE_WAIT>5m count>100 per-owner'
   sudo tcptrace stuck --watch                             tell when a socket gets stuck, and when no longer
+  sudo tcptrace stuck --stacks --pid 1234 --rule 'CLOSE_WAIT>30s'   and where in its program each was opened
   sudo tcptrace stuck --check --warning 10 --critical 'count>100,age>1h'   a Nagios plugin
 ";
 

@@ -18,6 +18,14 @@ pub struct StuckArgs {
     /// Keep tracing: tell when a socket gets stuck, is so still, and no longer is
     #[arg(long)]
     pub watch: bool,
+    /// Also where in its program each stuck socket was opened: the user stack at connect() or accept(); implies --watch
+    ///
+    /// For native binaries. Names come from their symbols, lines from their debug information; what has neither is told as file and
+    /// offset, with the reason. Callers are found by frame pointers, the innermost by the unwind tables too: a binary without frame
+    /// pointers has short stacks. Knows sockets that are opened from now on, the newest 16,384 that are still there; more are counted.
+    /// Kernel time: some 2 µs a connect() and an accept() (3 µs for a stack 40 deep), 0.2 µs a socket that ends; 17 MB of kernel memory.
+    #[arg(long)]
+    pub stacks: bool,
     /// One line for Nagios and its kin, with performance data; exits with 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
     #[arg(long)]
     pub check: bool,

@@ -9,6 +9,8 @@ pub mod group;
 mod opener;
 mod places;
 pub mod rule;
+pub mod site;
+pub mod stack;
 pub mod survey;
 #[cfg(test)]
 mod tests;
@@ -24,6 +26,7 @@ use crate::model::socket::SocketId;
 use crate::model::state::TcpState;
 use crate::model::time::Mono;
 pub use rule::StuckRule;
+pub use stack::Origin;
 pub use verdict::Verdict;
 
 /// What happened to a stuck socket.
@@ -115,4 +118,6 @@ pub struct Stuck {
     pub explanation: String,
     /// One sentence of what to do.
     pub advice: String,
+    /// Where it was opened; `None` where nobody asked.
+    pub origin: Option<Origin>,
 }

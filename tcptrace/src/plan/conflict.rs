@@ -168,6 +168,11 @@ pub(super) fn check_trace(trace: &Trace) -> Result<(), Failure> {
             "{flag} does not work with --attach classic: the classic tracepoint does not say; use --attach btf"
         )));
     }
+    if trace.attach == Attach::Classic && trace.takes_stacks() {
+        return Err(Failure::usage(
+            "--stacks does not work with --attach classic: the classic tracepoint does not tell sockets apart; use --attach btf",
+        ));
+    }
     Ok(())
 }
 

@@ -64,6 +64,8 @@ pub struct Kill {
 pub struct Watch {
     /// What counts as stuck.
     pub rules: Vec<StuckRule>,
+    /// And where each was opened.
+    pub stacks: bool,
 }
 
 /// Rules out of words, or the default ones.
@@ -115,7 +117,7 @@ fn rule(text: &str) -> Result<StuckRule, Failure> {
 impl Stuck {
     /// Judges the flags of `stuck` without `--watch`.
     pub(super) fn new(args: &Args, stuck: &StuckArgs, host: &dyn Host) -> Result<Self, Failure> {
-        let StuckArgs { rules: words, each, watch: _, check, warning, critical, interval } = stuck;
+        let StuckArgs { rules: words, each, watch: _, stacks: _, check, warning, critical, interval } = stuck;
         let limited = !warning.is_empty() || !critical.is_empty() || interval.is_some();
         if limited && !check {
             return Err(Failure::usage("--warning, --critical and --interval are limits of --check: add it"));
@@ -154,18 +156,19 @@ impl Watch {
     /// Judges the flags of `stuck --watch`.
     pub(super) fn new(stuck: &StuckArgs) -> Result<Self, Failure> {
         if stuck.check {
-            return Err(Failure::usage(
-                "--watch and --check contradict each other: a check looks once and ends",
-            ));
+            let flag = if stuck.stacks { "--stacks" } else { "--watch" };
+            return Err(Failure::usage(format!(
+                "{flag} and --check contradict each other: a check looks once and ends"
+            )));
         }
-        Ok(Self { rules: rules(&stuck.rules)? })
+        Ok(Self { rules: rules(&stuck.rules)?, stacks: stuck.stacks })
     }
 
     /// Judges `--flag-stuck`, empty for the default rules.
     pub(super) fn flagged(words: &str) -> Result<Self, Failure> {
         let words: Vec<String> =
             words.split(';').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect();
-        Ok(Self { rules: rules(&words)? })
+        Ok(Self { rules: rules(&words)?, stacks: false })
     }
 }
 

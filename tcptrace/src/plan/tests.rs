@@ -488,6 +488,9 @@ fn what_stuck_and_kill_cannot_do_is_said_in_one_sentence() {
         ("stuck --warning 5", "add it"),
         ("stuck --watch --check", "contradict"),
         ("stuck -d 5s", "add --watch"),
+        ("stuck --stacks --check", "--stacks and --check contradict"),
+        ("stuck --stacks --attach classic", "--stacks does not work with --attach classic"),
+        ("stuck --stacks --from x.jsonl.zst", "look at the living host"),
         ("stuck --flag-stuck", "use --watch"),
         ("--raw --flag-stuck", "contradict"),
         ("--flag-stuck=CLOSE_WAIT", "the time is missing"),
@@ -505,7 +508,8 @@ fn what_stuck_and_kill_cannot_do_is_said_in_one_sentence() {
 #[test]
 fn a_look_a_watch_and_a_kill_are_different_plans() {
     assert!(matches!(plan("stuck --pid 1234"), Ok(Plan::Stuck(stuck)) if stuck.rules.len() == 9));
-    assert!(matches!(trace("stuck --watch").kind, Kind::Stuck(_)));
+    assert!(matches!(trace("stuck --watch").kind, Kind::Stuck(_)) && !trace("stuck --watch").takes_stacks());
+    assert!(trace("stuck --stacks").takes_stacks());
     assert_eq!(trace("--flag-stuck=CLOSE_WAIT>5s;LAST_ACK>1m").flag_stuck.unwrap().rules.len(), 2);
     assert!(
         matches!(plan("kill --state time-wait --lport 80"), Ok(Plan::Kill(kill)) if kill.rules.len() == 10)

@@ -6,6 +6,7 @@ mod line;
 mod owner;
 pub mod record;
 mod socket;
+mod stack;
 mod stuck;
 mod word;
 

@@ -1,9 +1,11 @@
 //! Values that the tests of all outputs print.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::engine::stuck::rule::DEFAULTS;
-use crate::engine::stuck::{Holder, Other, Stuck, StuckEvent, Verdict};
+use crate::engine::stuck::stack::{Frame, Nameless, SHORT, Stack};
+use crate::engine::stuck::{Holder, Origin, Other, Stuck, StuckEvent, Verdict};
 use crate::model::comm::Comm;
 use crate::model::cookie::Cookie;
 use crate::model::endpoints::Endpoints;
@@ -197,5 +199,25 @@ pub(super) fn stuck() -> Stuck {
         alternative: None,
         explanation: "the peer closed".to_owned(),
         advice: "close it".to_owned(),
+        origin: None,
     }
+}
+
+/// Where it was opened: two functions of a program that chose its names with care, the inner one inlined, then code without a name.
+pub(super) fn origin() -> Origin {
+    let module = Some("/usr/bin/shop".to_owned());
+    let frame = |address, symbol: Option<&str>, offset| Frame {
+        address,
+        symbol: symbol.map(str::to_owned),
+        offset,
+        module: module.clone(),
+        module_offset: Some(address & 0xfff),
+        ..Frame::default()
+    };
+    let mut inlined = frame(0x5500_0000_1010, Some("leak\x1b[31m"), None);
+    (inlined.inlined, inlined.file, inlined.line) = (true, Some("shop.c".to_owned()), Some(31));
+    let mut nameless = frame(0x5500_0000_1030, None, None);
+    nameless.why = Some(Nameless::Stripped);
+    let frames = vec![inlined, frame(0x5500_0000_1010, Some("serve"), Some(0x10)), nameless];
+    Origin::Stack(Arc::new(Stack { id: 3, pid: 1_234, how: OwnerHow::Accept, frames, notes: vec![SHORT] }))
 }

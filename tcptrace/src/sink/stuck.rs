@@ -1,6 +1,9 @@
 //! Stuck sockets for people: one look as groups or one by one, or line by line as they come and go.
 
+mod site;
+
 use std::io::{self, Write};
+use std::time::Duration;
 
 use rustc_hash::FxHashSet;
 
@@ -25,6 +28,8 @@ pub enum Telling {
     Each,
     /// As they come and go.
     Live,
+    /// The same, in groups by where they were opened.
+    Sites,
 }
 
 /// Writes to `W`, and what people must be told beside to `N`.
@@ -35,6 +40,7 @@ pub struct StuckSink<W, N> {
     clock: Clock,
     header: bool,
     kept: Vec<Stuck>,
+    told: site::Told,
 }
 
 const HEAD: &[u8] =
@@ -43,7 +49,15 @@ const HEAD: &[u8] =
 impl<W: Write, N: Write> StuckSink<W, N> {
     /// A sink that tells as `telling` says; lines of a live one begin with `clock`'s time.
     pub fn new(out: W, notices: N, telling: Telling, clock: Clock, header: bool) -> Self {
-        Self { out: Buffered::new(out), notices, telling, clock, header, kept: Vec::new() }
+        Self {
+            out: Buffered::new(out),
+            notices,
+            telling,
+            clock,
+            header,
+            kept: Vec::new(),
+            told: site::Told::default(),
+        }
     }
 
     fn line(&mut self, stuck: &Stuck) -> io::Result<()> {
@@ -57,35 +71,7 @@ impl<W: Write, N: Write> StuckSink<W, N> {
     }
 
     fn group(&mut self, group: &Group<'_>) -> io::Result<()> {
-        let Some(oldest) = group.sockets.first() else { return Ok(()) };
-        let line = self.out.line();
-        push_head(line, oldest, group.sockets.len());
-        match group.lport {
-            Some(port) => {
-                line.extend_from_slice(b"local port ");
-                digits::push(line, port.into());
-            }
-            None if group.sockets.len() > 1 => {
-                line.extend_from_slice(b"various local ports");
-                let to = oldest.subject.socket.endpoints.remote;
-                if group.sockets.iter().all(|stuck| stuck.subject.socket.endpoints.remote == to) {
-                    line.extend_from_slice(b" > ");
-                    push_endpoint(line, &to);
-                }
-            }
-            None => push_ends(line, oldest),
-        }
-        if group.sockets.len() > 1 {
-            line.extend_from_slice(b", ");
-            digits::push(line, group.sockets.len() as u64);
-            line.extend_from_slice(b" sockets, median age ");
-            match group.median_ns() {
-                Some(ns) => duration::push_ns(line, ns, true),
-                None => line.push(b'?'),
-            }
-        }
-        line.push(b'\n');
-        push_story(line, oldest);
+        push_group(self.out.line(), group);
         self.out.settle()
     }
 
@@ -118,15 +104,51 @@ impl<W: Write, N: Write> StuckSink<W, N> {
     }
 }
 
+/// Appends the lines about a group.
+fn push_group(line: &mut Vec<u8>, group: &Group<'_>) {
+    let Some(oldest) = group.sockets.first() else { return };
+    push_head(line, oldest, group.sockets.len());
+    match group.lport {
+        Some(port) => {
+            line.extend_from_slice(b"local port ");
+            digits::push(line, port.into());
+        }
+        None if group.sockets.len() > 1 => {
+            line.extend_from_slice(b"various local ports");
+            let to = oldest.subject.socket.endpoints.remote;
+            if group.sockets.iter().all(|stuck| stuck.subject.socket.endpoints.remote == to) {
+                line.extend_from_slice(b" > ");
+                push_endpoint(line, &to);
+            }
+        }
+        None => push_ends(line, oldest),
+    }
+    if group.sockets.len() > 1 {
+        line.extend_from_slice(b", ");
+        digits::push(line, group.sockets.len() as u64);
+        line.extend_from_slice(b" sockets, median age ");
+        match group.median_ns() {
+            Some(ns) => duration::push_ns(line, ns, true),
+            None => line.push(b'?'),
+        }
+    }
+    line.push(b'\n');
+    push_story(line, oldest);
+}
+
 /// Appends the lines about a socket that gets stuck, or no longer is, as the live outputs print them.
 pub(super) fn push_news(line: &mut Vec<u8>, clock: &mut Clock, stuck: &Stuck) {
     clock.push(line, stuck.at);
     if clock.width() > 0 {
         line.push(b' ');
     }
-    line.extend_from_slice(b"stuck ");
-    push_padded(line, stuck.event.name().as_bytes(), 5);
+    push_event(line, stuck.event);
     push_one(line, stuck);
+}
+
+fn push_event(line: &mut Vec<u8>, event: StuckEvent) {
+    line.extend_from_slice(b"stuck ");
+    push_padded(line, event.name().as_bytes(), 5);
 }
 
 /// Appends the lines about one stuck socket.
@@ -246,14 +268,23 @@ impl<W: Write, N: Write> Sink for StuckSink<W, N> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        if self.telling == Telling::Sites {
+            self.tell_look()?;
+        }
         self.out.flush()?;
         self.notices.flush()
     }
 
     fn finish(&mut self, summary: &Summary) -> io::Result<()> {
-        self.tell_all()?;
+        if self.telling == Telling::Sites {
+            self.tell_look()?;
+            // The anchor is where the run began.
+            self.tell_sites(self.clock.anchor().mono + Duration::from_nanos(summary.duration_ns))?;
+        } else {
+            self.tell_all()?;
+        }
         self.out.flush()?;
-        if self.telling == Telling::Live {
+        if matches!(self.telling, Telling::Live | Telling::Sites) {
             notice::write_summary(&mut self.notices, summary)?;
         }
         self.notices.flush()

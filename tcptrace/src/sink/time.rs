@@ -110,6 +110,12 @@ impl Clock {
         self.style
     }
 
+    /// The moment that both clocks were read.
+    #[must_use]
+    pub const fn anchor(&self) -> ClockAnchor {
+        self.anchor
+    }
+
     /// Cells that the column takes.
     #[must_use]
     pub const fn width(&self) -> usize {

@@ -17,6 +17,7 @@ mod rearm;
 mod reasons;
 mod scope;
 mod selftest;
+mod stacks;
 mod symbols;
 
 pub use attach::{Attach, Options, Want};
@@ -26,6 +27,7 @@ pub use histogram::Counting;
 pub use offsets::{Resolved, resolve};
 pub use reasons::Reasons;
 pub use scope::Scope;
+pub use stacks::{Opening, ROOM as STACK_ROOM};
 
 use std::time::Duration;
 
@@ -76,6 +78,7 @@ pub struct Kernel {
     cost: cost::Meter,
     log: Option<log::Log>,
     counters: Option<histogram::Counters>,
+    stacks: Option<stacks::Stacks>,
     holders: Option<Holders>,
 }
 

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use rustc_hash::FxHashSet;
+
+use super::openings::Openings;
 use super::picture::{Eye, Picture};
 use crate::engine::Engine;
 use crate::engine::filter::Filter;
@@ -9,9 +12,12 @@ use crate::engine::stuck::follow::Follower;
 use crate::engine::stuck::survey::Survey;
 use crate::engine::stuck::witness::{Known, Process, Witness};
 use crate::engine::stuck::{Stuck, StuckRule};
-use crate::failure::Failure;
+use crate::failure::{ExitCode, Failure};
+use crate::model::cookie::Cookie;
+use crate::model::event::Event;
 use crate::model::snapshot::SocketSnapshot;
 use crate::model::time::Mono;
+use crate::plan;
 use crate::source::kernel::{Kernel, Path};
 
 /// What is stuck still is said after this time, then after twice that, and so on.
@@ -24,6 +30,10 @@ pub(in crate::app) struct Watch {
     follower: Follower,
     /// No look before this: the events of the run must not wait for long.
     next: Mono,
+    /// With `--stacks`.
+    openings: Option<Openings>,
+    /// Stacks were lost for lack of room since the last look.
+    full: bool,
 }
 
 /// A look may take this part of the time.
@@ -31,13 +41,45 @@ const SHARE: u64 = 10;
 
 impl Watch {
     /// Opens every namespace.
-    pub(in crate::app) fn open(rules: &[StuckRule]) -> Result<Self, Failure> {
+    pub(in crate::app) fn open(plan: &plan::Watch) -> Result<Self, Failure> {
+        let openings = plan.stacks.then(Openings::start).transpose().map_err(|error| {
+            Failure::new(ExitCode::Runtime, format!("starting the thread that names stacks: {error}"))
+        })?;
         Ok(Self {
             eye: Eye::without_kernel()?,
-            rules: rules.to_vec(),
+            rules: plan.rules.clone(),
             follower: Follower::new(AGAIN),
             next: Mono(0),
+            openings,
+            full: false,
         })
+    }
+
+    /// Sees who opens sockets.
+    pub(in crate::app) fn observe(&mut self, event: &Event) {
+        if let Some(openings) = &mut self.openings {
+            openings.observe(event);
+        }
+    }
+
+    /// Says that so many stacks were not kept for lack of room.
+    pub(in crate::app) fn lack_room(&mut self) {
+        self.full = true;
+        if let Some(openings) = &mut self.openings {
+            openings.lack_room();
+        }
+    }
+
+    /// Hands on what has been named since the last call.
+    pub(in crate::app) fn take(&mut self, out: &mut dyn FnMut(&Stuck)) {
+        if let Some(openings) = &mut self.openings {
+            openings.take(out);
+        }
+    }
+
+    /// Hands on the rest; how many were left behind, because naming them takes too long.
+    pub(in crate::app) fn close(&mut self, out: &mut dyn FnMut(&Stuck)) -> usize {
+        self.openings.as_mut().map_or(0, |openings| openings.close(out))
     }
 
     /// Looks, unless the last look was long and not long ago, and hands on what changed.
@@ -66,7 +108,20 @@ impl Watch {
             own_pid: std::process::id(),
         };
         let found = survey.findings(&Traced { picture: &picture, engine, now });
-        self.follower.compare(now, found.stuck, out);
+        match &mut self.openings {
+            Some(openings) => {
+                self.follower.compare(now, found.stuck, &mut |stuck| openings.name(kernel, stuck));
+                openings.take(out);
+            }
+            None => self.follower.compare(now, found.stuck, out),
+        }
+        if self.full && picture.holdings.complete {
+            // Ends that the kernel half has missed.
+            let there = picture.sockets.iter().filter_map(|socket| socket.id.socket.cookie);
+            let there: FxHashSet<Cookie> = there.chain(picture.holdings.by_cookie.keys().copied()).collect();
+            kernel.sweep_openings(began, &|cookie| there.contains(&cookie));
+            self.full = false;
+        }
         let took = Kernel::now().since(began);
         self.next = began + Duration::from_nanos(took.saturating_mul(SHARE));
         Ok(())

@@ -20,6 +20,7 @@ use crate::model::time::{ClockAnchor, Mono};
 use crate::plan::{Kind, Record, Trace};
 use crate::recording::{Header, Sysctl};
 use crate::sink::record::Recorder;
+use crate::source::capabilities::{Capabilities, Capability};
 use crate::source::kernel::{Attach, AttachError, Counting, Kernel, Options, Path, Scope, Want};
 use crate::source::process_tree::ProcessTree;
 use crate::source::processes::Processes;
@@ -77,6 +78,7 @@ impl<'a> Run<'a> {
                 follow_forks: plan.follow_forks,
                 timers: plan.exact,
                 diagnostics: plan.verbose > 1,
+                stacks: plan.takes_stacks(),
             },
             mptcp: plan.mptcp,
             ring_bytes: plan.ring_bytes,
@@ -144,9 +146,9 @@ impl<'a> Run<'a> {
         };
         let polled = Instant::now();
         let watch = match &plan.kind {
-            Kind::Stuck(watch) => Some(Watch::open(&watch.rules)?),
+            Kind::Stuck(watch) => Some(Watch::open(watch)?),
             Kind::Stream | Kind::Lives(_) | Kind::Hist(_) => match &plan.flag_stuck {
-                Some(watch) => Some(Watch::open(&watch.rules)?),
+                Some(watch) => Some(Watch::open(watch)?),
                 None => None,
             },
         };
@@ -251,6 +253,13 @@ fn tell(plan: &Trace, kernel: &Kernel) {
         kernel.attached().len(),
         system.release().to_string_lossy(),
     ));
+    let may_look = || {
+        let own = Capabilities::of_this_process();
+        own.is_ok_and(|own| own.has(Capability::SysPtrace))
+    };
+    if plan.takes_stacks() && !may_look() {
+        say("note: without CAP_SYS_PTRACE the stacks of other users' processes have no names");
+    }
     for note in plan.notes.iter().chain(kernel.notes()) {
         say(&format!("note: {note}"));
     }

@@ -44,6 +44,12 @@ impl Group<'_> {
 /// port has one socket, they are one group.
 #[must_use]
 pub fn groups(stuck: &[Stuck]) -> Vec<Group<'_>> {
+    groups_of(&stuck.iter().collect::<Vec<_>>())
+}
+
+/// The same of some.
+#[must_use]
+pub fn groups_of<'a>(stuck: &[&'a Stuck]) -> Vec<Group<'a>> {
     type Key = (Option<u32>, TcpState, Option<u16>, Option<Verdict>);
     let key = |one: &Stuck, port: bool| -> Key {
         let lport = one.subject.socket.endpoints.local.port.filter(|_| port);
@@ -53,7 +59,7 @@ pub fn groups(stuck: &[Stuck]) -> Vec<Group<'_>> {
     for one in stuck {
         *counts.entry(key(one, true)).or_default() += 1;
     }
-    let mut order: Vec<Group<'_>> = Vec::new();
+    let mut order: Vec<Group<'a>> = Vec::new();
     let mut places: FxHashMap<Key, usize> = FxHashMap::default();
     for one in stuck {
         let alone = counts.get(&key(one, true)) == Some(&1);

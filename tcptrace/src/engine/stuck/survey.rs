@@ -155,6 +155,7 @@ impl Survey<'_> {
             alternative,
             explanation,
             advice,
+            origin: None,
         })
     }
 

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 
 use super::super::words;
 use super::Rows;
-use crate::engine::stuck::Stuck;
+use crate::engine::stuck::stack::Frame;
+use crate::engine::stuck::{Origin, Stuck};
 
 /// Behind time, socket and owner.
 pub(super) const COLUMNS: &[&str] = &[
@@ -26,6 +27,8 @@ pub(super) const COLUMNS: &[&str] = &[
     "alternative",
     "explanation",
     "advice",
+    "stack",
+    "stack_note",
 ];
 
 impl<W: Write> Rows<W> {
@@ -58,6 +61,24 @@ impl<W: Write> Rows<W> {
         self.text(stuck.alternative.map_or("", |verdict| verdict.name()))?;
         self.text(&stuck.explanation)?;
         self.text(&stuck.advice)?;
+        let (stack, note) = stuck.origin.as_ref().map(folded).unwrap_or_default();
+        self.text(&stack)?;
+        self.text(&note)?;
         self.end_row()
+    }
+}
+
+/// The stack from the outermost function to the innermost, `main;serve;accept4`, as flame graphs take it; and what there is to say.
+fn folded(origin: &Origin) -> (String, String) {
+    match origin {
+        Origin::Unknown(why) => (String::new(), (*why).to_owned()),
+        Origin::Stack(stack) => {
+            let name = |frame: &Frame| match &frame.symbol {
+                Some(symbol) => symbol.replace(';', ":"),
+                None => format!("{:#x}", frame.address),
+            };
+            let names: Vec<String> = stack.frames.iter().rev().map(name).collect();
+            (names.join(";"), stack.notes.join("; "))
+        }
     }
 }

@@ -9,8 +9,9 @@ use serde::Serialize;
 use super::Names;
 use super::owner::OwnerRecord;
 use super::socket::SocketRecord;
+use super::stack::{self, FrameRecord};
 use super::word::{TimerWord, Word};
-use crate::engine::stuck::{Holder, Other, Stuck, StuckEvent, Verdict};
+use crate::engine::stuck::{Holder, Origin, Other, Stuck, StuckEvent, Verdict};
 use crate::model::evidence::Evidence;
 use crate::model::state::TcpState;
 
@@ -68,6 +69,12 @@ pub struct StuckRecord<'a> {
     explanation: &'a str,
     /// One sentence of what to do.
     advice: &'a str,
+    /// With --stacks: the functions through which its process opened it, the innermost first; null where `stack_note` says why.
+    stack: Option<Vec<FrameRecord<'a>>>,
+    /// Our own number of the stack: the same for sockets that the same process opened along the same path.
+    stack_id: Option<u32>,
+    /// With --stacks: why there is no stack, or why it is short.
+    stack_note: Option<String>,
 }
 
 /// A process that holds the socket.
@@ -150,6 +157,7 @@ impl<'a> StuckRecord<'a> {
             alternative,
             explanation,
             advice,
+            origin,
         } = stuck;
         Self {
             time,
@@ -177,6 +185,9 @@ impl<'a> StuckRecord<'a> {
             alternative: alternative.map(Word),
             explanation,
             advice,
+            stack: FrameRecord::all(origin.as_ref()),
+            stack_id: origin.as_ref().and_then(Origin::stack).map(|stack| stack.id),
+            stack_note: stack::note(origin.as_ref()),
         }
     }
 }

@@ -5,7 +5,8 @@ use serde_json::Value;
 use super::*;
 use crate::engine::histogram::Histogram;
 use crate::engine::histogram::group::{By, Group};
-use crate::engine::stuck::Stuck;
+use crate::engine::stuck::stack::{NOT_ACCEPTED, SHORT};
+use crate::engine::stuck::{Origin, Stuck};
 use crate::model::evidence::{Evidence, Span};
 use crate::model::life::{Detail, End, Ending, Subject};
 use crate::model::state::TcpState;
@@ -294,4 +295,27 @@ fn a_stuck_socket_has_every_field_of_the_contract_and_fits_the_schema() {
         serde_json::json!({"pid": 1235, "comm": "server", "fd": 7, "opened_it": false})
     );
     assert_eq!((&records[1]["age_ns"], &records[1]["verdict"]), (&Value::Null, &Value::Null));
+}
+
+#[test]
+fn where_a_socket_was_opened_is_told_frame_by_frame_or_with_the_reason() {
+    let opened = Stuck { origin: Some(sample::origin()), ..sample::stuck() };
+    let unknown = Stuck { origin: Some(Origin::Unknown(NOT_ACCEPTED)), ..sample::stuck() };
+    let all = [sample::stuck(), opened, unknown];
+    let records = printed(Stream::Stuck, &all.each_ref().map(Update::Stuck));
+    assert_valid(&records);
+    let origin = |record: &Value| ["stack", "stack_id", "stack_note"].map(|field| record[field].clone());
+    assert_eq!(origin(&records[0]), [Value::Null, Value::Null, Value::Null]);
+    assert_eq!(origin(&records[2]), [Value::Null, Value::Null, NOT_ACCEPTED.into()]);
+    let [stack, id, note] = origin(&records[1]);
+    assert_eq!((id, note.as_str()), (3.into(), Some(SHORT)));
+    assert_eq!(
+        stack[0],
+        serde_json::json!({
+            "address": "0x550000001010", "symbol": "leak\u{1b}[31m", "offset": null, "module": "/usr/bin/shop",
+            "module_offset": 16, "file": "shop.c", "line": 31, "inlined": true, "why": null
+        })
+    );
+    assert_eq!((&stack[1]["offset"], &stack[1]["inlined"]), (&16.into(), &false.into()));
+    assert_eq!((&stack[2]["symbol"], &stack[2]["why"]), (&Value::Null, &"no symbols".into()));
 }

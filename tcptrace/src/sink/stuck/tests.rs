@@ -1,6 +1,8 @@
 //! What a person reads.
 
 use super::*;
+use crate::engine::stuck::Origin;
+use crate::engine::stuck::stack::NOT_KEPT;
 use crate::model::evidence::Span;
 use crate::sink::sample::{self, ANCHOR, S};
 use crate::sink::time::TimeStyle;
@@ -66,4 +68,56 @@ fn a_live_line_begins_with_its_time_and_an_end_needs_no_advice() {
 fn a_name_that_commands_a_terminal_stays_text() {
     let stuck = Stuck { explanation: "held by \x1b[31m".to_owned(), ..sample::stuck() };
     assert!(!told(Telling::Each, &[stuck]).contains('\x1b'));
+}
+
+/// Another socket like it.
+fn opened(cookie: u64, event: StuckEvent) -> Stuck {
+    let mut stuck = Stuck { origin: Some(sample::origin()), event, ..sample::stuck() };
+    stuck.subject.socket.socket.cookie = crate::model::cookie::Cookie::new(cookie);
+    stuck
+}
+
+#[test]
+fn sockets_of_one_site_are_one_block_and_its_stack_stands_there_once() {
+    let mut bytes = Vec::new();
+    let clock = Clock::new(TimeStyle::Utc, ANCHOR, false);
+    let mut sink = StuckSink::new(&mut bytes, Vec::new(), Telling::Sites, clock, false);
+    let unknown = Stuck { origin: Some(Origin::Unknown(NOT_KEPT)), ..sample::stuck() };
+    for stuck in [opened(1, StuckEvent::Began), opened(2, StuckEvent::Began), unknown] {
+        sink.update(&Update::Stuck(&stuck)).unwrap();
+    }
+    sink.flush().unwrap();
+    for stuck in [opened(3, StuckEvent::Began), opened(1, StuckEvent::Ended)] {
+        sink.update(&Update::Stuck(&stuck)).unwrap();
+    }
+    sink.finish(&Summary { duration_ns: 2 * S, ..Summary::default() }).unwrap();
+    drop(sink);
+    insta::assert_snapshot!(String::from_utf8(bytes).unwrap(), @r"
+    03:20:33.000 stuck began ≥31s    CLOSE_WAIT  leaked_fd          curl[1234]            local port 50000, 2 sockets, median age 31s
+            the peer closed
+            => close it
+            held by server[1234] fd 7 (opened it), server[1235] fd 7 (inherited or passed)
+            accepted at stack 3:
+              #0  leak\x1b[31m [inlined] at shop.c:31 (/usr/bin/shop)
+              #1  serve+0x10 (/usr/bin/shop)
+              #2  0x550000001030 (/usr/bin/shop+0x30): no symbols
+              short because the binary has no frame pointers: build it with -fno-omit-frame-pointer (Rust: -Cforce-frame-pointers=yes) to see its callers
+    03:20:33.000 stuck began ≥31s    CLOSE_WAIT  leaked_fd          curl[1234] fd 7       10.0.0.1:50000 > 93.184.216.34:443, 0/0 ↔ FIN_WAIT_2 of nobody
+            the peer closed
+            => close it
+            held by server[1234] fd 7 (opened it), server[1235] fd 7 (inherited or passed)
+            where it was opened is not known: opened before tcptrace looked, or not by connect() or accept() (io_uring)
+    03:20:33.000 stuck began ≥31s    CLOSE_WAIT  leaked_fd          curl[1234] fd 7       10.0.0.1:50000 > 93.184.216.34:443, 0/0 ↔ FIN_WAIT_2 of nobody
+            the peer closed
+            => close it
+            held by server[1234] fd 7 (opened it), server[1235] fd 7 (inherited or passed)
+            accepted at stack 3 (above), where now are 2 sockets, the oldest for ≥31s
+    03:20:33.000 stuck ended ≥31s    CLOSE_WAIT  leaked_fd          curl[1234] fd 7       10.0.0.1:50000 > 93.184.216.34:443, 0/0 ↔ FIN_WAIT_2 of nobody
+    where the sockets that are still stuck were opened:
+    2 sockets, the oldest for ≥32s, curl[1234], accepted at stack 3:
+              #0  leak\x1b[31m [inlined] at shop.c:31 (/usr/bin/shop)
+              #1  serve+0x10 (/usr/bin/shop)
+              #2  0x550000001030 (/usr/bin/shop+0x30): no symbols
+              short because the binary has no frame pointers: build it with -fno-omit-frame-pointer (Rust: -Cforce-frame-pointers=yes) to see its callers
+    ");
 }

@@ -17,7 +17,8 @@ use super::log::Log;
 use super::rearm::Kills;
 use super::reasons::Reasons;
 use super::scope::Scope;
-use super::{Kernel, Path, WAKE, layout, offsets, pids, symbols};
+use super::stacks::Stacks;
+use super::{Kernel, Path, WAKE, layout, offsets, pids, stacks, symbols};
 
 /// The smallest ring buffer: one page of the largest that Linux uses.
 pub(super) const LEAST_RING: u32 = 1 << 16;
@@ -47,6 +48,8 @@ pub struct Want {
     pub timers: bool,
     /// The kernel half's own diagnostics, on stderr.
     pub diagnostics: bool,
+    /// The user stack of who opens a socket; BTF path only.
+    pub stacks: bool,
 }
 
 /// How to start.
@@ -83,14 +86,17 @@ impl Kernel {
                 "this kernel shows no BTF ({}: {error}); use --attach classic, or a kernel with CONFIG_DEBUG_INFO_BTF",
                 super::btf::VMLINUX
             ))),
-            (Attach::Auto, Err(error)) if options.counting.is_some() => Err(AttachError::Unsuitable(
-                format!("this kernel shows no BTF ({}: {error})", super::btf::VMLINUX),
-            )),
+            (Attach::Auto, Err(error)) if options.counting.is_some() || options.want.stacks => {
+                Err(AttachError::Unsuitable(format!(
+                    "this kernel shows no BTF ({}: {error})",
+                    super::btf::VMLINUX
+                )))
+            }
             (Attach::Auto, Err(_)) => Self::classic(options, None),
             (Attach::Btf, Ok(btf)) => Self::btf(options, &btf),
             (Attach::Auto, Ok(btf)) => match Self::btf(options, &btf) {
-                // The classic path cannot count: the caller decides what to do instead.
-                Err(AttachError::Unsuitable(why)) if options.counting.is_none() => {
+                // The classic path cannot count and takes no stacks: the caller decides what to do instead.
+                Err(AttachError::Unsuitable(why)) if options.counting.is_none() && !options.want.stacks => {
                     let mut kernel = Self::classic(options, Some(&btf))?;
                     kernel.notes.insert(0, format!("fell back to the classic tracepoint: {why}"));
                     Ok(kernel)
@@ -138,6 +144,9 @@ impl Kernel {
         }
         if options.want.timers {
             kernel.attach_timers(&types);
+        }
+        if options.want.stacks {
+            kernel.attach_stacks(accept_ret, &types)?;
         }
         if options.want.follow_forks {
             kernel.attach_optional("forked", "sched_process_fork", &types);
@@ -230,6 +239,9 @@ impl Kernel {
             // The diagnostics' own ring, at its smallest while nothing is written to it.
             loader.map_max_entries("AYA_LOGS", LEAST_RING);
         }
+        if options.want.stacks {
+            loader.map_max_entries("STACKS", stacks::ROOM);
+        }
         let mut ebpf = loader
             .load(tcptrace_ebpf::OBJECT)
             .map_err(|error| AttachError::of("loading the eBPF object", &error))?;
@@ -237,6 +249,7 @@ impl Kernel {
         let ring: RingBuf<_> = take(&mut ebpf, "EVENTS")?;
         let lost: PerCpuArray<_, u64> = take(&mut ebpf, "LOST")?;
         let counters = counting.map(|counting| Counters::new(&mut ebpf, counting)).transpose()?;
+        let stacks = options.want.stacks.then(|| Stacks::open(&mut ebpf)).transpose()?;
         // Programs find their maps by fd when they are loaded: a map that is taken must be kept, this one stays where it is.
         let pids = ebpf.map_mut("PIDS").ok_or_else(|| no_map("PIDS"))?;
         let mut pids: HashMap<_, u32, u8> =
@@ -264,6 +277,7 @@ impl Kernel {
             cost: Meter::new(options.measure),
             log,
             counters,
+            stacks,
             holders: None,
             ebpf,
         })
@@ -282,7 +296,7 @@ impl Kernel {
         }
     }
 
-    fn attach_btf(
+    pub(super) fn attach_btf(
         &mut self,
         program: &'static str,
         tracepoint: &str,
@@ -339,19 +353,19 @@ impl Kernel {
             self.notes.push(format!("the exit of accept() cannot be traced (no access to tracefs): {claim}"));
             return;
         }
-        let attached = program_of::<TracePoint>(&mut self.ebpf, "accepted").and_then(|program| {
-            program.load()?;
-            program.attach("syscalls", "sys_exit_accept4")?;
-            program.attach("syscalls", "sys_exit_accept")?;
-            Ok(())
-        });
-        match attached {
-            Ok(()) => self.attached.push("accepted"),
-            Err(error) => {
-                self.notes
-                    .push(format!("the exit of accept() cannot be traced ({}): {claim}", short(&error)));
-            }
+        if let Err(error) = self.attach_exits_of_accept("accepted") {
+            self.notes.push(format!("the exit of accept() cannot be traced ({}): {claim}", short(&error)));
         }
+    }
+
+    /// Attaches `program` to the ends of both system calls.
+    pub(super) fn attach_exits_of_accept(&mut self, program: &'static str) -> Result<(), ProgramError> {
+        let loaded: &mut TracePoint = program_of(&mut self.ebpf, program)?;
+        loaded.load()?;
+        loaded.attach("syscalls", "sys_exit_accept4")?;
+        loaded.attach("syscalls", "sys_exit_accept")?;
+        self.attached.push(program);
+        Ok(())
     }
 }
 

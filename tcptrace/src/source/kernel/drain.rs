@@ -126,7 +126,7 @@ impl Kernel {
     }
 
     /// What a counter has grown by, if it has.
-    fn newly_lost(&mut self, index: u32) -> Option<u64> {
+    pub(super) fn newly_lost(&mut self, index: u32) -> Option<u64> {
         let total: u64 = self.lost.get(&index, 0).ok()?.iter().sum();
         let seen = self.lost_seen.get_mut(index as usize)?;
         let new = total - *seen;

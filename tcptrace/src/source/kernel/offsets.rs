@@ -90,8 +90,15 @@ pub fn resolve(btf: &Btf) -> Resolved {
         fastopen_child_mask: mask(btf, "syn_fastopen_child"),
         is_mptcp_mask: mask(btf, "is_mptcp"),
         sk_shutdown_shift: 0,
+        pt_regs_sp: register(btf, "sp"),
+        pt_regs_bp: register(btf, "bp"),
     };
     Resolved { offsets, missing }
+}
+
+/// Where a system call has left a register of its caller; only x86 has these names.
+fn register(btf: &Btf, name: &str) -> u16 {
+    btf.member("pt_regs", name).and_then(|member| u16::try_from(member.byte).ok()).unwrap_or(ABSENT)
 }
 
 fn mask(btf: &Btf, field: &str) -> u16 {

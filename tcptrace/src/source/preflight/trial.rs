@@ -103,7 +103,14 @@ fn on_a_thread(ring_bytes: u32) -> Result<Tried, AttachError> {
 async fn attach(ring_bytes: u32) -> Result<Tried, AttachError> {
     let mut kernel = Kernel::attach(&Options {
         attach: Attach::Auto,
-        want: Want { resets: true, destroyed: true, follow_forks: true, timers: false, diagnostics: true },
+        want: Want {
+            resets: true,
+            destroyed: true,
+            follow_forks: true,
+            timers: false,
+            diagnostics: true,
+            stacks: false,
+        },
         mptcp: false,
         ring_bytes,
         measure: false,
