@@ -101,7 +101,9 @@ pub(super) fn sink(plan: &Trace, into: Inlet, anchor: ClockAnchor) -> Result<Box
             match stream {
                 Stream::Stuck => {
                     let clock = Clock::new(style.time, anchor, output.wide);
-                    Box::new(StuckSink::<Inlet, Stderr>::new(into, io::stderr(), Telling::Live, clock, false))
+                    let each = matches!(&plan.kind, Kind::Stuck(watch) if watch.each);
+                    let telling = if each { Telling::LiveEach } else { Telling::Live };
+                    Box::new(StuckSink::<Inlet, Stderr>::new(into, io::stderr(), telling, clock, false))
                 }
                 Stream::Lives => Box::new(LivesSink::<Inlet, Stderr>::new(into, io::stderr(), &style)),
                 _ => Box::new(TextSink::<Inlet, Stderr>::new(into, io::stderr(), &style, plan.raw)),

@@ -1,5 +1,6 @@
 //! `tcptrace stuck`: one look at all sockets of the host.
 
+pub(super) mod eye;
 pub(super) mod picture;
 pub(super) mod watch;
 
@@ -22,7 +23,7 @@ use crate::sink::json::{JsonSink, Stream};
 use crate::sink::stuck::{StuckSink, Telling};
 use crate::sink::time::{Clock, TimeStyle};
 use crate::source::sock_diag::now;
-use picture::Eye;
+use eye::Eye;
 
 /// Looks, and says what it found.
 ///
@@ -75,7 +76,9 @@ fn look(eye: &mut Eye, plan: &plan::Stuck) -> Result<Findings, Failure> {
         filter: &plan.filter,
         own_pid: std::process::id(),
     };
-    Ok(survey.findings(&picture))
+    let mut found = survey.findings(&picture);
+    found.settle();
+    Ok(found)
 }
 
 fn sink(plan: &plan::Stuck, file: std::fs::File, anchor: ClockAnchor) -> Result<Box<dyn Sink>, Failure> {
@@ -163,12 +166,12 @@ fn judged(stuck: &[Stuck], figures: &Figures, check: &Check) -> (String, ExitCod
             || "nobody".to_owned(),
             |task| format!("{}[{}]", task.comm.as_str().escape_default(), task.pid),
         );
-        let verdict = worst.verdict.map_or("no verdict", |verdict| verdict.name());
-        let port = worst.lport.map_or_else(String::new, |port| format!(" on port {port}"));
+        let verdict = worst.key.verdict.map_or("no verdict", |verdict| verdict.name());
+        let port = worst.key.lport.map_or_else(String::new, |port| format!(" on port {port}"));
         line.push_str(&format!(
             ", most: {} {} {verdict} of {owner}{port}, oldest {} s",
             worst.sockets.len(),
-            worst.state.name(),
+            worst.key.state.name(),
             figures.oldest_ns / 1_000_000_000
         ));
     }

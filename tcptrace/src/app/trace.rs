@@ -178,8 +178,11 @@ impl Run<'_> {
     }
 
     fn drain(&mut self) -> usize {
-        let Self { kernel, desk, processes, newest, .. } = self;
+        let Self { kernel, desk, watch, processes, newest, .. } = self;
         kernel.drain(BUDGET, |event| {
+            if let Some(watch) = watch {
+                watch.observe(&event, &desk.engine);
+            }
             if let Event::StateChange(change) = &event {
                 *newest = change.at;
             }
@@ -224,12 +227,16 @@ impl Run<'_> {
 
     fn count_losses(&mut self) {
         for (place, count) in self.kernel.losses() {
+            let lost = Event::Lost { at: Kernel::now(), count, place };
+            if let Some(watch) = &mut self.watch {
+                watch.observe(&lost, &self.desk.engine);
+            }
             if self.plan.output.format == Format::Json {
                 let total = self.desk.engine.lost() + count;
                 // Nobody may read stderr.
                 let _ = notice::write_lost(&mut io::stderr(), count, place, total);
             }
-            self.desk.observe(&Event::Lost { at: Kernel::now(), count, place });
+            self.desk.observe(&lost);
         }
         let hints = self.kernel.lost_hints();
         if hints > 0 {

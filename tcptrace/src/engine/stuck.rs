@@ -4,6 +4,7 @@
 
 mod age;
 pub mod alarm;
+pub mod closed;
 pub mod follow;
 pub mod group;
 mod opener;
@@ -12,6 +13,7 @@ pub mod rule;
 pub mod survey;
 #[cfg(test)]
 mod tests;
+pub mod trend;
 pub mod verdict;
 pub mod witness;
 mod words;
@@ -76,6 +78,23 @@ pub struct Other {
     pub send_queue: u32,
 }
 
+/// The group that a stuck socket belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crowd {
+    /// What its sockets have in common.
+    pub key: group::Key,
+    /// How many they are.
+    pub count: u64,
+    /// Of so many stuck sockets in all.
+    pub of: u64,
+    /// Age of the oldest.
+    pub oldest: Span,
+    /// Median age, nanoseconds, of those whose age is known.
+    pub median_ns: Option<u64>,
+    /// By how many it grows a minute; `None` when looked at only once, or not for long.
+    pub growth_per_minute: Option<i64>,
+}
+
 /// One stuck socket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stuck {
@@ -111,6 +130,8 @@ pub struct Stuck {
     pub verdict: Option<Verdict>,
     /// What it may mean as well.
     pub alternative: Option<Verdict>,
+    /// Its group; `None` where nobody asked.
+    pub crowd: Option<Crowd>,
     /// One sentence about this socket.
     pub explanation: String,
     /// One sentence of what to do.

@@ -64,6 +64,8 @@ pub struct Kill {
 pub struct Watch {
     /// What counts as stuck.
     pub rules: Vec<StuckRule>,
+    /// Tell every one, however many there are.
+    pub each: bool,
 }
 
 /// Rules out of words, or the default ones.
@@ -158,14 +160,14 @@ impl Watch {
                 "--watch and --check contradict each other: a check looks once and ends",
             ));
         }
-        Ok(Self { rules: rules(&stuck.rules)? })
+        Ok(Self { rules: rules(&stuck.rules)?, each: stuck.each })
     }
 
     /// Judges `--flag-stuck`, empty for the default rules.
     pub(super) fn flagged(words: &str) -> Result<Self, Failure> {
         let words: Vec<String> =
             words.split(';').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect();
-        Ok(Self { rules: rules(&words)? })
+        Ok(Self { rules: rules(&words)?, each: true })
     }
 }
 

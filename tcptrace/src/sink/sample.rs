@@ -195,6 +195,7 @@ pub(super) fn stuck() -> Stuck {
         }),
         verdict: Some(Verdict::LeakedFd),
         alternative: None,
+        crowd: None,
         explanation: "the peer closed".to_owned(),
         advice: "close it".to_owned(),
     }

@@ -1,5 +1,7 @@
 //! Stuck sockets for people: one look as groups or one by one, or line by line as they come and go.
 
+mod crowds;
+
 use std::io::{self, Write};
 
 use rustc_hash::FxHashSet;
@@ -10,11 +12,12 @@ use super::{Sink, digits, duration, escape, notice};
 use crate::engine::stuck::group::{self, Group};
 use crate::engine::stuck::{Other, Stuck, StuckEvent};
 use crate::engine::update::Update;
-use crate::model::evidence::Evidence;
+use crate::model::evidence::{Evidence, Span};
 use crate::model::owner::Task;
 use crate::model::state::TcpState;
 use crate::model::summary::Summary;
 use crate::sink::time::Clock;
+use crowds::{Crowds, push_crowd};
 
 /// How stuck sockets are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +26,10 @@ pub enum Telling {
     Groups,
     /// All at the end, one by one.
     Each,
-    /// As they come and go.
+    /// As they come and go: in groups while there are many.
     Live,
+    /// As they come and go, one by one.
+    LiveEach,
 }
 
 /// Writes to `W`, and what people must be told beside to `N`.
@@ -35,6 +40,7 @@ pub struct StuckSink<W, N> {
     clock: Clock,
     header: bool,
     kept: Vec<Stuck>,
+    crowds: Crowds,
 }
 
 const HEAD: &[u8] =
@@ -43,24 +49,40 @@ const HEAD: &[u8] =
 impl<W: Write, N: Write> StuckSink<W, N> {
     /// A sink that tells as `telling` says; lines of a live one begin with `clock`'s time.
     pub fn new(out: W, notices: N, telling: Telling, clock: Clock, header: bool) -> Self {
-        Self { out: Buffered::new(out), notices, telling, clock, header, kept: Vec::new() }
+        Self {
+            out: Buffered::new(out),
+            notices,
+            telling,
+            clock,
+            header,
+            kept: Vec::new(),
+            crowds: Crowds::default(),
+        }
     }
 
     fn line(&mut self, stuck: &Stuck) -> io::Result<()> {
         let line = self.out.line();
-        if self.telling == Telling::Live {
-            push_news(line, &mut self.clock, stuck);
-        } else {
-            push_one(line, stuck);
+        match (self.telling, stuck.crowd) {
+            (Telling::Live, Some(crowd)) if self.crowds.takes(&crowd) => {
+                if let Some(event) = self.crowds.news(stuck.at, &crowd) {
+                    push_crowd(line, &mut self.clock, stuck, &crowd, event);
+                }
+            }
+            (Telling::Live | Telling::LiveEach, _) => push_news(line, &mut self.clock, stuck),
+            (Telling::Groups | Telling::Each, _) => push_one(line, stuck),
         }
         self.out.settle()
+    }
+
+    fn is_live(&self) -> bool {
+        matches!(self.telling, Telling::Live | Telling::LiveEach)
     }
 
     fn group(&mut self, group: &Group<'_>) -> io::Result<()> {
         let Some(oldest) = group.sockets.first() else { return Ok(()) };
         let line = self.out.line();
-        push_head(line, oldest, group.sockets.len());
-        match group.lport {
+        push_head(line, oldest, &oldest.age, group.sockets.len());
+        match group.key.lport {
             Some(port) => {
                 line.extend_from_slice(b"local port ");
                 digits::push(line, port.into());
@@ -131,7 +153,7 @@ pub(super) fn push_news(line: &mut Vec<u8>, clock: &mut Clock, stuck: &Stuck) {
 
 /// Appends the lines about one stuck socket.
 pub(super) fn push_one(line: &mut Vec<u8>, stuck: &Stuck) {
-    push_head(line, stuck, 1);
+    push_head(line, stuck, &stuck.age, 1);
     push_ends(line, stuck);
     line.push(b'\n');
     if stuck.event != StuckEvent::Ended {
@@ -145,14 +167,13 @@ fn push_padded(line: &mut Vec<u8>, text: &[u8], width: usize) {
     line.resize(line.len() + width.saturating_sub(cells) + 1, b' ');
 }
 
-fn push_head(line: &mut Vec<u8>, stuck: &Stuck, count: usize) {
+fn push_head(line: &mut Vec<u8>, stuck: &Stuck, age: &Span, count: usize) {
     let mut cell = Vec::new();
     // Two bounds a tick apart are one figure.
-    let narrow =
-        stuck.age.at_most_ns.is_some_and(|most| most.saturating_sub(stuck.age.ns.unwrap_or(0)) <= 50_000_000);
-    match (stuck.age.ns, stuck.age.evidence) {
+    let narrow = age.at_most_ns.is_some_and(|most| most.saturating_sub(age.ns.unwrap_or(0)) <= 50_000_000);
+    match (age.ns, age.evidence) {
         (Some(ns), Evidence::AtLeast) if narrow => duration::push_ns(&mut cell, ns, false),
-        _ => duration::push_span(&mut cell, &stuck.age),
+        _ => duration::push_span(&mut cell, age),
     }
     push_padded(line, &cell, duration::WIDTH);
     push_padded(line, stuck.state.name().as_bytes(), 11);
@@ -232,7 +253,7 @@ fn push_story(line: &mut Vec<u8>, stuck: &Stuck) {
 impl<W: Write, N: Write> Sink for StuckSink<W, N> {
     fn update(&mut self, update: &Update<'_>) -> io::Result<()> {
         match *update {
-            Update::Stuck(stuck) if self.telling == Telling::Live => self.line(stuck),
+            Update::Stuck(stuck) if self.is_live() => self.line(stuck),
             Update::Stuck(stuck) => {
                 self.kept.push(stuck.clone());
                 Ok(())
@@ -253,7 +274,7 @@ impl<W: Write, N: Write> Sink for StuckSink<W, N> {
     fn finish(&mut self, summary: &Summary) -> io::Result<()> {
         self.tell_all()?;
         self.out.flush()?;
-        if self.telling == Telling::Live {
+        if self.is_live() {
             notice::write_summary(&mut self.notices, summary)?;
         }
         self.notices.flush()

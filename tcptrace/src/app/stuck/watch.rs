@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
-use super::picture::{Eye, Picture};
+use super::eye::Eye;
+use super::picture::Picture;
 use crate::engine::Engine;
 use crate::engine::filter::Filter;
+use crate::engine::stuck::closed::Closed;
 use crate::engine::stuck::follow::Follower;
 use crate::engine::stuck::survey::Survey;
 use crate::engine::stuck::witness::{Known, Process, Witness};
 use crate::engine::stuck::{Stuck, StuckRule};
 use crate::failure::Failure;
+use crate::model::event::Event;
 use crate::model::snapshot::SocketSnapshot;
+use crate::model::state::TcpState;
 use crate::model::time::Mono;
 use crate::source::kernel::{Kernel, Path};
 
@@ -22,6 +26,7 @@ pub(in crate::app) struct Watch {
     eye: Eye,
     rules: Vec<StuckRule>,
     follower: Follower,
+    closed: Closed,
     /// No look before this: the events of the run must not wait for long.
     next: Mono,
 }
@@ -36,15 +41,24 @@ impl Watch {
             eye: Eye::without_kernel()?,
             rules: rules.to_vec(),
             follower: Follower::new(AGAIN),
+            closed: Closed::default(),
             next: Mono(0),
         })
+    }
+
+    /// Notes what the engine forgets: the ends of connections whose fds stay open. To be told before the engine is.
+    pub(in crate::app) fn observe(&mut self, event: &Event, engine: &Engine) {
+        self.closed.observe(event, || match event {
+            Event::StateChange(change) => engine.subject(&change.id.socket),
+            _ => None,
+        });
     }
 
     /// Looks, unless the last look was long and not long ago, and hands on what changed.
     pub(in crate::app) fn look(
         &mut self,
         kernel: &mut Kernel,
-        engine: &Engine,
+        engine: &mut Engine,
         filter: &Filter,
         out: &mut dyn FnMut(&Stuck),
     ) -> Result<(), Failure> {
@@ -58,6 +72,7 @@ impl Watch {
         let mut walk = || kernel.holdings();
         let picture = self.eye.look_with(btf.then_some(&mut walk), &self.rules)?;
         let now = Kernel::now();
+        self.closed.look(began, picture.sockets.iter());
         let survey = Survey {
             sockets: &picture.sockets,
             holdings: &picture.holdings,
@@ -65,8 +80,9 @@ impl Watch {
             filter,
             own_pid: std::process::id(),
         };
-        let found = survey.findings(&Traced { picture: &picture, engine, now });
-        self.follower.compare(now, found.stuck, out);
+        let traced = Traced { picture: &picture, engine, closed: &self.closed, now };
+        let found = survey.findings(&traced);
+        self.follower.compare(now, found.stuck, &mut || engine.number(), out);
         let took = Kernel::now().since(began);
         self.next = began + Duration::from_nanos(took.saturating_mul(SHARE));
         Ok(())
@@ -77,6 +93,7 @@ impl Watch {
 struct Traced<'a> {
     picture: &'a Picture,
     engine: &'a Engine,
+    closed: &'a Closed,
     now: Mono,
 }
 
@@ -86,6 +103,9 @@ impl Witness for Traced<'_> {
     }
 
     fn known(&self, socket: &SocketSnapshot) -> Option<Known> {
+        if socket.state == TcpState::Closed {
+            return self.closed.known(socket, self.now);
+        }
         let standing = self.engine.standing(&socket.id.socket, self.now)?;
         Some(Known {
             subject: standing.subject,

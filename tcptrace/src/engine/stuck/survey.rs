@@ -7,7 +7,7 @@ use super::places::Places;
 use super::rule::{Candidate, Crossing, Scope, StuckRule};
 use super::verdict::Case;
 use super::witness::{Held, Holdings, Known, Witness};
-use super::{Holder, Other, Stuck, StuckEvent, opener, words};
+use super::{Holder, Other, Stuck, StuckEvent, group, opener, words};
 use crate::engine::filter::{Admission, Filter};
 use crate::model::life::{ConnectionId, OpenedBy, Subject};
 use crate::model::owner::{Owner, OwnerHow};
@@ -24,6 +24,16 @@ pub struct Findings {
     pub looked_at: u64,
     /// Sockets of which the bounds of their age do not tell whether they are stuck.
     pub undecided: u64,
+}
+
+impl Findings {
+    /// Numbers the sockets of the only look, and tells each of its group.
+    pub fn settle(&mut self) {
+        for (number, stuck) in (1..).zip(&mut self.stuck) {
+            stuck.subject.id = ConnectionId(number);
+        }
+        group::crowd(&mut self.stuck, &|_| None);
+    }
 }
 
 /// A picture of all sockets.
@@ -79,11 +89,6 @@ impl Survey<'_> {
         findings.stuck.sort_by_key(|stuck| {
             (std::cmp::Reverse(stuck.age.ns), stuck.subject.socket.endpoints.local.port)
         });
-        for (number, stuck) in (1..).zip(&mut findings.stuck) {
-            if stuck.subject.id.0 == 0 {
-                stuck.subject.id = ConnectionId(number);
-            }
-        }
         findings
     }
 
@@ -153,6 +158,7 @@ impl Survey<'_> {
             peer,
             verdict,
             alternative,
+            crowd: None,
             explanation,
             advice,
         })

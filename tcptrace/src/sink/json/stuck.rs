@@ -10,7 +10,7 @@ use super::Names;
 use super::owner::OwnerRecord;
 use super::socket::SocketRecord;
 use super::word::{TimerWord, Word};
-use crate::engine::stuck::{Holder, Other, Stuck, StuckEvent, Verdict};
+use crate::engine::stuck::{Crowd, Holder, Other, Stuck, StuckEvent, Verdict};
 use crate::model::evidence::Evidence;
 use crate::model::state::TcpState;
 
@@ -64,6 +64,8 @@ pub struct StuckRecord<'a> {
     verdict: Option<Word<Verdict>>,
     /// What it may mean as well.
     alternative: Option<Word<Verdict>>,
+    /// The group that it belongs to: same owner, state, local port and verdict.
+    group: Option<GroupRecord>,
     /// One sentence about this socket.
     explanation: &'a str,
     /// One sentence of what to do.
@@ -129,6 +131,32 @@ impl<'a> OtherRecord<'a> {
     }
 }
 
+/// The group of a stuck socket, at the same moment.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "StuckGroup")]
+struct GroupRecord {
+    /// How many sockets it has.
+    count: u64,
+    /// Age of the oldest.
+    oldest_ns: Option<u64>,
+    /// Median age of those whose age is known.
+    median_ns: Option<u64>,
+    /// By how many it grows a minute; null unless `--watch` has watched it for ten seconds.
+    growth_per_minute: Option<i64>,
+}
+
+impl GroupRecord {
+    fn of(crowd: &Crowd) -> Self {
+        let Crowd { key: _, count, of: _, oldest, median_ns, growth_per_minute } = crowd;
+        Self {
+            count: *count,
+            oldest_ns: oldest.ns,
+            median_ns: *median_ns,
+            growth_per_minute: *growth_per_minute,
+        }
+    }
+}
+
 impl<'a> StuckRecord<'a> {
     pub(super) fn of(stuck: &'a Stuck, time: &'a str, names: Option<&'a dyn Names>) -> Self {
         let Stuck {
@@ -148,6 +176,7 @@ impl<'a> StuckRecord<'a> {
             peer,
             verdict,
             alternative,
+            crowd,
             explanation,
             advice,
         } = stuck;
@@ -175,6 +204,7 @@ impl<'a> StuckRecord<'a> {
             peer: peer.as_ref().map(|other| OtherRecord::of(other, names)),
             verdict: verdict.map(Word),
             alternative: alternative.map(Word),
+            group: crowd.as_ref().map(GroupRecord::of),
             explanation,
             advice,
         }
