@@ -167,6 +167,8 @@ impl Plan {
             Some(Command::Stuck(stuck)) => {
                 conflict::check(args)?;
                 conflict::refuse_tracing(args, "stuck")?;
+                let elsewhere = elsewhere::Elsewhere(host);
+                let host: &dyn Host = if tracing.from.is_some() { &elsewhere } else { host };
                 return Stuck::new(args, stuck, host).map(|stuck| Self::Stuck(Box::new(stuck)));
             }
             Some(Command::Kill(kill)) => {

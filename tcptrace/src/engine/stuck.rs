@@ -9,6 +9,7 @@ pub mod follow;
 pub mod group;
 mod opener;
 mod places;
+pub mod recorded;
 pub mod rule;
 pub mod survey;
 #[cfg(test)]
@@ -72,10 +73,17 @@ pub struct Other {
     pub state: TcpState,
     /// Who holds it.
     pub owner: Option<Owner>,
-    /// Bytes in its receive queue; of a listener, connections that wait for accept().
-    pub receive_queue: u32,
-    /// Bytes in its send queue; of a listener, the limit of that queue.
-    pub send_queue: u32,
+    /// Bytes in its receive queue; of a listener, connections that wait for accept(). `None` in a recording.
+    pub receive_queue: Option<u32>,
+    /// Bytes in its send queue; of a listener, the limit of that queue. `None` in a recording.
+    pub send_queue: Option<u32>,
+}
+
+impl Other {
+    /// Its accept queue has no room left (Linux `include/net/sock.h:sk_acceptq_is_full`).
+    fn is_full(&self) -> bool {
+        self.receive_queue > self.send_queue
+    }
 }
 
 /// The group that a stuck socket belongs to.
@@ -120,8 +128,8 @@ pub struct Stuck {
     pub timer: Option<Timer>,
     /// SO_KEEPALIVE, where known.
     pub keepalive: Option<bool>,
-    /// Everyone who holds it.
-    pub holders: Vec<Holder>,
+    /// Everyone who holds it; `None` where only a recording was asked, which does not tell.
+    pub holders: Option<Vec<Holder>>,
     /// The listener in whose queue it waits.
     pub listener: Option<Other>,
     /// Its other end, where that is on this host.

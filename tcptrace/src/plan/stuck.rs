@@ -1,5 +1,6 @@
 //! What `tcptrace stuck` and `tcptrace kill` do.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::output::Output;
@@ -19,6 +20,8 @@ const INTERVAL: Duration = Duration::from_secs(10);
 /// One look for stuck sockets.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stuck {
+    /// Look at the end of this recording instead of at this host.
+    pub from: Option<PathBuf>,
     /// Which sockets.
     pub filter: Filter,
     /// What counts as stuck.
@@ -122,6 +125,12 @@ impl Stuck {
         if limited && !check {
             return Err(Failure::usage("--warning, --critical and --interval are limits of --check: add it"));
         }
+        let from = args.tracing.from.clone();
+        if *check && from.is_some() {
+            return Err(Failure::usage(
+                "--check and --from contradict each other: a check is of the living host; leave one out",
+            ));
+        }
         let mut notes = Vec::new();
         let check = check
             .then(|| {
@@ -143,6 +152,7 @@ impl Stuck {
             .transpose()?;
         Ok(Self {
             filter: filter_of(&args.filter, host, &mut notes)?,
+            from,
             rules: rules(words)?,
             each: *each,
             check,

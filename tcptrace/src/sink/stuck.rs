@@ -183,7 +183,7 @@ fn push_head(line: &mut Vec<u8>, stuck: &Stuck, age: &Span, count: usize) {
         Some(owner) => push_task(&mut cell, &owner.task),
         None => cell.push(b'-'),
     }
-    if let (1, Some(holder)) = (count, stuck.holders.first()) {
+    if let (1, Some(holder)) = (count, stuck.holders.as_deref().and_then(<[_]>::first)) {
         cell.extend_from_slice(b" fd ");
         digits::push(&mut cell, holder.fd.into());
     }
@@ -233,9 +233,9 @@ fn push_story(line: &mut Vec<u8>, stuck: &Stuck) {
         escape::push_escaped(line, text.as_bytes());
         line.push(b'\n');
     }
-    if stuck.holders.len() > 1 {
+    if let Some(holders) = stuck.holders.as_deref().filter(|holders| holders.len() > 1) {
         line.extend_from_slice(b"        held by");
-        for (at, holder) in stuck.holders.iter().enumerate() {
+        for (at, holder) in holders.iter().enumerate() {
             line.extend_from_slice(if at == 0 { b" " } else { b", " });
             push_task(line, &holder.task);
             line.extend_from_slice(b" fd ");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::AGAIN;
 use super::eye::Eye;
 use super::picture::Picture;
 use crate::engine::Engine;
@@ -17,9 +18,6 @@ use crate::model::snapshot::SocketSnapshot;
 use crate::model::state::TcpState;
 use crate::model::time::Mono;
 use crate::source::kernel::{Kernel, Path};
-
-/// What is stuck still is said after this time, then after twice that, and so on.
-const AGAIN: Duration = Duration::from_secs(60);
 
 /// Looks again and again.
 pub(in crate::app) struct Watch {

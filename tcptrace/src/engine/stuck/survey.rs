@@ -85,10 +85,8 @@ impl Survey<'_> {
         }
         let places = Places::of(self.sockets);
         findings.stuck = hits.iter().filter_map(|hit| self.judge(hit, &places, witness)).collect();
-        self.count(&mut findings.stuck);
-        findings.stuck.sort_by_key(|stuck| {
-            (std::cmp::Reverse(stuck.age.ns), stuck.subject.socket.endpoints.local.port)
-        });
+        enough(&mut findings.stuck, self.rules);
+        order(&mut findings.stuck);
         findings
     }
 
@@ -153,7 +151,7 @@ impl Survey<'_> {
             send_queue: (socket.state != TcpState::Closed).then_some(socket.send_queue),
             timer: socket.timer,
             keepalive,
-            holders,
+            holders: Some(holders),
             listener,
             peer,
             verdict,
@@ -226,30 +224,37 @@ impl Survey<'_> {
             socket: socket.id,
             state: socket.state,
             owner: held.map(|held| Owner { task: held.task, how: OwnerHow::FdTable }),
-            receive_queue: socket.receive_queue,
-            send_queue: socket.send_queue,
+            receive_queue: Some(socket.receive_queue),
+            send_queue: Some(socket.send_queue),
         }
     }
+}
 
-    /// Drops those whose rule wants more of them.
-    fn count(&self, stuck: &mut Vec<Stuck>) {
-        if self.rules.iter().all(|rule| rule.more_than == 0) {
-            return;
-        }
-        let key = |stuck: &Stuck| {
-            let among = match stuck.rule.scope {
-                Scope::All => 0,
-                Scope::Owner => stuck.subject.owner.map_or(0, |owner| u64::from(owner.task.pid)),
-                Scope::Port => stuck.subject.socket.endpoints.local.port.map_or(0, u64::from),
-            };
-            (stuck.rule, among)
-        };
-        let mut counts: FxHashMap<_, u64> = FxHashMap::default();
-        for one in stuck.iter() {
-            *counts.entry(key(one)).or_default() += 1;
-        }
-        stuck.retain(|one| counts.get(&key(one)).is_some_and(|count| *count > one.rule.more_than));
+/// The oldest first.
+pub(super) fn order(stuck: &mut [Stuck]) {
+    stuck.sort_by_key(|stuck| {
+        (std::cmp::Reverse(stuck.age.ns), stuck.subject.socket.endpoints.local.port)
+    });
+}
+
+/// Drops those whose rule wants more of them.
+pub(super) fn enough(stuck: &mut Vec<Stuck>, rules: &[StuckRule]) {
+    if rules.iter().all(|rule| rule.more_than == 0) {
+        return;
     }
+    let key = |stuck: &Stuck| {
+        let among = match stuck.rule.scope {
+            Scope::All => 0,
+            Scope::Owner => stuck.subject.owner.map_or(0, |owner| u64::from(owner.task.pid)),
+            Scope::Port => stuck.subject.socket.endpoints.local.port.map_or(0, u64::from),
+        };
+        (stuck.rule, among)
+    };
+    let mut counts: FxHashMap<_, u64> = FxHashMap::default();
+    for one in stuck.iter() {
+        *counts.entry(key(one)).or_default() += 1;
+    }
+    stuck.retain(|one| counts.get(&key(one)).is_some_and(|count| *count > one.rule.more_than));
 }
 
 /// Plainly stuck, though its age has no good lower bound.

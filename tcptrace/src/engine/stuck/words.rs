@@ -112,11 +112,12 @@ fn never_accepted(case: &Case<'_>, age: &str, peer: &str) -> (String, String) {
     match case.listener {
         Some(listener) => (
             format!(
-                "{what}; it is in the accept queue of {} ({}), which holds {} of at most {}",
+                "{what}; it is in the accept queue of {} ({}){}",
                 end(&listener.socket.endpoints.local),
                 owner_of(listener),
-                listener.receive_queue,
-                u64::from(listener.send_queue) + 1
+                listener.receive_queue.zip(listener.send_queue).map_or_else(String::new, |(waiting, limit)| {
+                    format!(", which holds {waiting} of at most {}", u64::from(limit) + 1)
+                })
             ),
             "the listening process does not call accept(): look at what it does instead; a longer backlog would only make the queue longer"
                 .into(),
@@ -167,7 +168,7 @@ fn keepalive(case: &Case<'_>, verdict: Option<Verdict>) -> Option<&'static str> 
     }
 }
 
-fn end(end: &Endpoint) -> String {
+pub(super) fn end(end: &Endpoint) -> String {
     let port = end.port.map_or("?".to_owned(), |port| port.to_string());
     if end.addr.is_ipv6() { format!("[{}]:{port}", end.addr) } else { format!("{}:{port}", end.addr) }
 }
@@ -183,13 +184,13 @@ fn who(holders: &[Holder]) -> String {
     format!("{} (pid {}, fd {}){more}", name(&first.task), first.task.pid, first.fd)
 }
 
-fn owner_of(other: &Other) -> String {
+pub(super) fn owner_of(other: &Other) -> String {
     match other.owner {
         Some(owner) => format!("{}, pid {}", name(&owner.task), owner.task.pid),
         None => "held by nobody whose fds can be read".into(),
     }
 }
 
-fn name(task: &Task) -> String {
+pub(super) fn name(task: &Task) -> String {
     if task.comm.bytes().is_empty() { "a process".into() } else { task.comm.as_str().into_owned() }
 }

@@ -54,8 +54,8 @@ pub struct StuckRecord<'a> {
     timer_retransmits: Option<u8>,
     /// SO_KEEPALIVE.
     keepalive: Option<bool>,
-    /// Every process that holds the socket.
-    holders: Vec<HolderRecord<'a>>,
+    /// Every process that holds the socket; null where only a recording was asked, which does not tell.
+    holders: Option<Vec<HolderRecord<'a>>>,
     /// The listener in whose accept queue it waits.
     listener: Option<OtherRecord<'a>>,
     /// The other end, where it is on this host.
@@ -110,9 +110,9 @@ struct OtherRecord<'a> {
     /// Who holds it.
     owner: Option<OwnerRecord<'a>>,
     /// Bytes in its receive queue; of a listener, connections that wait for accept().
-    recv_queue: u32,
+    recv_queue: Option<u32>,
     /// Bytes in its send queue; of a listener, the limit of that queue.
-    send_queue: u32,
+    send_queue: Option<u32>,
 }
 
 impl<'a> OtherRecord<'a> {
@@ -199,7 +199,7 @@ impl<'a> StuckRecord<'a> {
             timer_expires_ns: timer.map(|timer| timer.expires_ns),
             timer_retransmits: timer.map(|timer| timer.retransmits),
             keepalive: *keepalive,
-            holders: holders.iter().map(HolderRecord::of).collect(),
+            holders: holders.as_ref().map(|holders| holders.iter().map(HolderRecord::of).collect()),
             listener: listener.as_ref().map(|other| OtherRecord::of(other, names)),
             peer: peer.as_ref().map(|other| OtherRecord::of(other, names)),
             verdict: verdict.map(Word),

@@ -24,10 +24,11 @@ pub(super) fn peer_gone(case: &Case<'_>, age: &str, peer: &str) -> (String, Stri
     if let Some(listener) = case.listener {
         let _ = write!(
             text,
-            "; its listener is on this host ({}) and {} connections wait in its accept queue of {}",
+            "; its listener is on this host ({}){}",
             owner_of(listener),
-            listener.receive_queue,
-            listener.send_queue
+            listener.receive_queue.zip(listener.send_queue).map_or_else(String::new, |(waiting, limit)| {
+                format!(" and {waiting} connections wait in its accept queue of {limit}")
+            })
         );
     } else if let Some(other) = case.peer {
         let _ = write!(
@@ -38,7 +39,7 @@ pub(super) fn peer_gone(case: &Case<'_>, age: &str, peer: &str) -> (String, Stri
         );
     }
     let advice = match (case.socket.state, case.listener) {
-        (TcpState::SynSent, Some(listener)) if listener.receive_queue > listener.send_queue => {
+        (TcpState::SynSent, Some(listener)) if listener.is_full() => {
             "the listener's accept queue is full, so SYNs are dropped: its process must accept faster"
         }
         (TcpState::SynSent, _) => {
@@ -70,7 +71,7 @@ fn what_waits(case: &Case<'_>) -> String {
 pub(super) fn half_open(case: &Case<'_>, age: &str, peer: &str) -> (String, String) {
     let tries = case.socket.timer.map_or(0, |timer| timer.retransmits);
     let at = case.listener.map_or_else(String::new, |listener| format!(" to {}", owner_of(listener)));
-    let full = case.listener.is_some_and(|listener| listener.receive_queue > listener.send_queue);
+    let full = case.listener.is_some_and(super::super::Other::is_full);
     let again = match tries {
         0 => "our SYN-ACK was sent once".to_owned(),
         1 => "our SYN-ACK was sent again once".to_owned(),
