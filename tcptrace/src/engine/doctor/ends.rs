@@ -38,7 +38,7 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
 }
 
 fn retransmission(facts: &Facts) -> Option<Finding> {
-    facts.before.as_ref()?;
+    facts.before.as_ref().filter(|_| !facts.recorded)?;
     let grown =
         |name: &str| -> u64 { facts.now.spaces.iter().filter_map(|space| facts.grown(space, name)).sum() };
     let [again, out, timeouts, syns] =

@@ -12,10 +12,8 @@ use super::{Other, Stuck, StuckEvent, survey};
 use crate::engine::filter::{Admission, Filter};
 use crate::engine::{Engine, Standing};
 use crate::model::endpoints::Endpoints;
-use crate::model::evidence::{Evidence, Span};
 use crate::model::life::Subject;
 use crate::model::owner::OwnerHow;
-use crate::model::snapshot::Age;
 use crate::model::state::TcpState;
 use crate::model::time::Mono;
 
@@ -36,7 +34,7 @@ pub fn findings(engine: &Engine, now: Mono, rules: &[StuckRule], filter: &Filter
         let candidate = Candidate {
             state: standing.state,
             held: !standing.mini && !standing.orphaned,
-            age: bounds(&standing.age),
+            age: standing.age.into(),
             stalled: false,
         };
         let answers: Vec<Crossing> = rules.iter().map(|rule| rule.check(&candidate)).collect();
@@ -59,19 +57,6 @@ pub fn findings(engine: &Engine, now: Mono, rules: &[StuckRule], filter: &Filter
     survey::enough(&mut findings.stuck, rules);
     survey::order(&mut findings.stuck);
     findings
-}
-
-fn bounds(age: &Span) -> Age {
-    let ns = age.ns.unwrap_or(0);
-    match age.evidence {
-        Evidence::Exact => Age { at_least_ns: ns, at_most_ns: Some(ns) },
-        Evidence::AtLeast => Age { at_least_ns: ns, at_most_ns: age.at_most_ns },
-        Evidence::Estimated => Age {
-            at_least_ns: ns.saturating_sub(age.error_ns.unwrap_or(ns)),
-            at_most_ns: age.error_ns.map(|error| ns.saturating_add(error)),
-        },
-        Evidence::Unknown => Age::default(),
-    }
 }
 
 fn judge(standing: &Standing, peer: Option<&Standing>, rule: StuckRule, now: Mono) -> Stuck {
@@ -109,8 +94,7 @@ fn judge(standing: &Standing, peer: Option<&Standing>, rule: StuckRule, now: Mon
 
 /// Nobody has got it from accept() yet.
 fn is_queued(subject: &Subject) -> bool {
-    subject.socket.inode.is_none()
-        && subject.owner.is_none_or(|owner| owner.how == OwnerHow::Listener)
+    subject.socket.inode.is_none() && subject.owner.is_none_or(|owner| owner.how == OwnerHow::Listener)
 }
 
 fn decide(standing: &Standing, peer: Option<&Standing>) -> (Option<Verdict>, Option<Verdict>) {

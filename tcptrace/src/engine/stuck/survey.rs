@@ -232,9 +232,7 @@ impl Survey<'_> {
 
 /// The oldest first.
 pub(super) fn order(stuck: &mut [Stuck]) {
-    stuck.sort_by_key(|stuck| {
-        (std::cmp::Reverse(stuck.age.ns), stuck.subject.socket.endpoints.local.port)
-    });
+    stuck.sort_by_key(|stuck| (std::cmp::Reverse(stuck.age.ns), stuck.subject.socket.endpoints.local.port));
 }
 
 /// Drops those whose rule wants more of them.

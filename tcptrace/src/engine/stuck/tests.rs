@@ -143,7 +143,10 @@ fn who_began_after_the_socket_cannot_have_opened_it() {
     let both =
         World::default().with(leak, &[8, 7]).process_of(8, 150, &[7, 1]).process_of(7, 900, &[1]).only();
     assert_eq!((both.verdict, both.alternative), (Some(Verdict::LeakedFd), None));
-    assert_eq!(both.holders.iter().flatten().map(|one| one.opened_it).collect::<Vec<_>>(), [Some(false), Some(true)]);
+    assert_eq!(
+        both.holders.iter().flatten().map(|one| one.opened_it).collect::<Vec<_>>(),
+        [Some(false), Some(true)]
+    );
     assert_eq!(both.subject.owner.map(|owner| owner.task.pid), Some(7));
     let strangers =
         World::default().with(leak, &[7, 8]).process_of(7, 900, &[1]).process_of(8, 800, &[1]).only();
@@ -206,7 +209,10 @@ fn a_count_is_made_among_those_of_one_owner() {
     }
     let rule = StuckRule { more_than: 2, scope: Scope::Owner, ..rule::DEFAULTS[0].0 };
     let found = world.look_by(&[rule]).stuck;
-    assert!(found.len() == 3 && found.iter().all(|one| one.holders.as_ref().unwrap()[0].task.pid == 7), "{found:#?}");
+    assert!(
+        found.len() == 3 && found.iter().all(|one| one.holders.as_ref().unwrap()[0].task.pid == 7),
+        "{found:#?}"
+    );
 }
 
 #[test]
