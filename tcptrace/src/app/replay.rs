@@ -10,9 +10,8 @@ use super::desk::Desk;
 use super::hist::Tally;
 use super::output;
 use super::spool::{Spool, judge};
-use super::stuck::recorded::RecordedWatch;
+use super::stuck::recorded::{RecordedWatch, notes};
 use crate::engine::gate::Gate;
-use crate::engine::stuck::recorded;
 use crate::engine::{Config, Engine};
 use crate::failure::{ExitCode, Failure};
 use crate::model::event::Event;
@@ -55,7 +54,7 @@ async fn play(plan: &Trace, header: &Header, mut replay: Replay, spool: Spool) -
     let mut desk = Desk::new(Engine::new(config), gate, sink, None);
     let mut watch = match (&plan.kind, &plan.flag_stuck) {
         (Kind::Stuck(watch), _) | (_, Some(watch)) => {
-            say(&format!("note: {}", recorded::NOTE));
+            notes(header).for_each(|note| say(&format!("note: {note}")));
             Some(RecordedWatch::new(&watch.rules))
         }
         _ => None,

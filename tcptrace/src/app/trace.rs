@@ -301,6 +301,10 @@ impl Run<'_> {
             return self.desk.engine.subject(&snapshot.id.socket).is_some();
         }
         let filter = self.desk.gate.filter_mut();
+        // The kernel half tells nothing of other namespaces: such a socket would stand still for ever.
+        if !filter.netns.is_empty() && snapshot.id.netns.is_some_and(|netns| !filter.netns.contains(&netns)) {
+            return false;
+        }
         let own = snapshot.owner.is_some_and(|owner| filter.pids.contains(&owner.task.pid));
         if own
             && snapshot.state == TcpState::Listen

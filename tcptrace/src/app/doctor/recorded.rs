@@ -57,6 +57,9 @@ pub(super) fn run(plan: &Doctor, path: &Path) -> Result<(Facts, ClockAnchor), Fa
             break;
         }
     }
+    if !header.filters.is_empty() {
+        say(&format!("note: it was recorded with {}: nothing else was followed", header.filters));
+    }
     if let Some(warning) = replay.warning() {
         say(&warning);
     }

@@ -13,7 +13,7 @@ use crate::engine::{Config, Engine};
 use crate::failure::Failure;
 use crate::model::time::{ClockAnchor, Mono};
 use crate::plan;
-use crate::recording::moment;
+use crate::recording::{Header, moment};
 use crate::source::replay::Replay;
 
 /// Recorded time between two looks, as on a living host.
@@ -53,8 +53,15 @@ pub(super) fn run(plan: &plan::Stuck, path: &Path) -> Result<Recorded, Failure> 
     engine.finish(last, false, &mut |_| {});
     let mut found = recorded::findings(&engine, last, &plan.rules, &plan.filter);
     found.settle();
-    let notes = std::iter::once(recorded::NOTE.to_owned()).chain(replay.warning()).collect();
+    let notes = notes(&header).chain(replay.warning()).collect();
     Ok(Recorded { found, anchor: header.anchor, duration_ns: last.since(first.unwrap_or(last)), notes })
+}
+
+/// What the user should know of a look at this recording.
+pub(in crate::app) fn notes(header: &Header) -> impl Iterator<Item = String> {
+    let filtered = (!header.filters.is_empty())
+        .then(|| format!("it was recorded with {}: nothing else was followed", header.filters));
+    std::iter::once(recorded::NOTE.to_owned()).chain(filtered)
 }
 
 /// Looks while a recording is played.

@@ -37,11 +37,11 @@ pub(super) fn missing(facts: &Facts) -> Vec<Finding> {
             "a recording holds some sysctls of the recorder's own namespace: all others are not known",
         ),
     ];
-    if facts.now.spaces.iter().all(|space| space.ports.is_none()) {
+    if facts.now.spaces.iter().any(|space| space.ports.is_none()) {
         all.push((
             "local_ports",
             "local ports",
-            "ip_local_port_range is not in this recording: how many ports are left is not known",
+            "a recording holds ip_local_port_range of the recorder's own namespace: how many ports are left in others is not known",
         ));
     }
     all.into_iter()

@@ -133,7 +133,11 @@ fn sentences(
         (Some(Verdict::OrphanWaiting), _) => (
             format!(
                 "its process has closed it, {remote} acknowledged that {age} ago and has not closed; it ends by itself{}",
-                standing.expires.map_or_else(String::new, |expires| format!(" in {} s", expires.since(now) / 1_000_000_000))
+                match standing.expires.map(|expires| expires.since(now) / 1_000_000_000) {
+                    None => String::new(),
+                    Some(0) => " now".to_owned(),
+                    Some(left) => format!(" in {left} s"),
+                }
             ),
             "nothing to do for this one; many of them mean that the peer does not close, look there".into(),
         ),

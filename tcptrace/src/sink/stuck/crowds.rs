@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-use super::{push_head, push_padded, push_story};
+use super::{push_ends, push_head, push_padded, push_story};
 use crate::engine::stuck::group::{EACH_UP_TO, Key};
 use crate::engine::stuck::{Crowd, Stuck, StuckEvent};
 use crate::model::time::Mono;
@@ -69,17 +69,20 @@ pub(super) fn push_crowd(
     // Of a group that is gone the last socket speaks.
     let age = if crowd.count == 0 { &stuck.age } else { &crowd.oldest };
     push_head(line, stuck, age, 2);
-    match crowd.key.lport {
-        Some(port) => {
+    match (crowd.key.lport, crowd.count) {
+        (_, 1) => push_ends(line, stuck),
+        (Some(port), _) => {
             line.extend_from_slice(b"local port ");
             digits::push(line, port.into());
         }
-        None => line.extend_from_slice(b"various local ports"),
+        (None, _) => line.extend_from_slice(b"various local ports"),
     }
-    line.extend_from_slice(b", ");
-    digits::push(line, crowd.count);
-    line.extend_from_slice(b" sockets");
-    if let Some(ns) = crowd.median_ns {
+    if crowd.count != 1 {
+        line.extend_from_slice(b", ");
+        digits::push(line, crowd.count);
+        line.extend_from_slice(b" sockets");
+    }
+    if let Some(ns) = crowd.median_ns.filter(|_| crowd.count > 1) {
         line.extend_from_slice(b", median age ");
         duration::push_ns(line, ns, true);
     }
