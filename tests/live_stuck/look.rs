@@ -115,7 +115,7 @@ impl Watch {
 
 impl Watch {
     /// What it has said that nobody has waited for.
-    pub(crate) fn drain(&mut self) -> Vec<Value> {
+    pub(crate) fn drain(&self) -> Vec<Value> {
         self.records.try_iter().collect()
     }
 }

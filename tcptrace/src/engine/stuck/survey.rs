@@ -259,8 +259,11 @@ pub(super) fn enough(stuck: &mut Vec<Stuck>, rules: &[StuckRule]) {
 fn stalled(socket: &SocketSnapshot) -> bool {
     match socket.state {
         TcpState::CloseWait => socket.send_queue > 0,
-        _ => socket.timer.is_some_and(|timer| {
-            timer.retransmits > 0 && matches!(timer.kind, TimerKind::Retransmit | TimerKind::Probe)
+        _ => socket.timer.is_some_and(|timer| match timer.kind {
+            TimerKind::Retransmit => timer.retransmits > 0,
+            // The window is closed, whether the peer answers or not.
+            TimerKind::Probe => true,
+            TimerKind::Keepalive | TimerKind::TimeWait => false,
         }),
     }
 }

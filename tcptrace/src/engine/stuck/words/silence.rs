@@ -109,8 +109,13 @@ pub(super) fn undecided(case: &Case<'_>, age: &str) -> (String, String) {
     match timer {
         Some(TimerKind::Probe) => (
             format!(
-                "in {state} for {age} with {} bytes queued: {peer}{reader} answers, but its window is closed: it does not read",
-                socket.send_queue
+                "in {state} for {age} with {} bytes queued: {peer}{reader} {}its window is closed: it does not read",
+                socket.send_queue,
+                if socket.timer.is_some_and(|timer| timer.retransmits > 0) {
+                    "has yet to answer the last probe, "
+                } else {
+                    "answers, but "
+                }
             ),
             if case.is_orphan() && closing {
                 "the peer's process must read; no process holds this end, the kernel gives up once its probes are two minutes apart".into()
