@@ -57,22 +57,17 @@ pub(super) struct Owners {
 
 impl Owners {
     /// From the kernel's iterator. Of several holders one of `preferred` is taken, else the first.
-    pub(super) fn of(holdings: &[Holding], preferred: &dyn Fn(u32) -> bool) -> Self {
-        let mut owners = Self::default();
-        for holding in holdings {
-            if let Some(cookie) = holding.cookie {
-                owners
-                    .by_cookie
-                    .entry(cookie)
-                    .and_modify(|task| {
-                        if !preferred(task.pid) && preferred(holding.task.pid) {
-                            *task = holding.task;
-                        }
-                    })
-                    .or_insert(holding.task);
-            }
+    pub(super) fn add(&mut self, holding: &Holding, preferred: &dyn Fn(u32) -> bool) {
+        if let Some(cookie) = holding.cookie {
+            self.by_cookie
+                .entry(cookie)
+                .and_modify(|task| {
+                    if !preferred(task.pid) && preferred(holding.task.pid) {
+                        *task = holding.task;
+                    }
+                })
+                .or_insert(holding.task);
         }
-        owners
     }
 
     /// From /proc, where there is no iterator.
@@ -105,7 +100,13 @@ pub(super) struct Dumps {
 impl Dumps {
     /// Starts it with a dump of everything. `owners` come from the kernel; without them /proc is asked, `pids` preferred. On the classic
     /// path (`cookies` false) the engine cannot match sockets by cookie.
-    pub(super) fn start(owners: Option<Owners>, pids: Vec<u32>, cookies: bool) -> io::Result<Self> {
+    /// What they told is told in later dumps again only with `keep_owners`.
+    pub(super) fn start(
+        owners: Option<Owners>,
+        pids: Vec<u32>,
+        cookies: bool,
+        keep_owners: bool,
+    ) -> io::Result<Self> {
         let (requests, todo) = channel();
         let (tell, answers) = mpsc::channel(4);
         thread::Builder::new().name("sock_diag".into()).spawn(move || {
@@ -117,7 +118,7 @@ impl Dumps {
                     Owners::default()
                 }),
             };
-            Worker { tell, owners, cookies, overflows: FxHashMap::default() }.work(&todo);
+            Worker { tell, owners, cookies, keep_owners, overflows: FxHashMap::default() }.work(&todo);
         })?;
         let mut dumps = Self { requests, answers, busy: false };
         dumps.ask(Request::everything());
@@ -149,6 +150,7 @@ struct Worker {
     tell: mpsc::Sender<Answer>,
     owners: Owners,
     cookies: bool,
+    keep_owners: bool,
     /// `TCPTimeWaitOverflow` of each namespace when last read.
     overflows: FxHashMap<u32, u64>,
 }
@@ -183,6 +185,10 @@ impl Worker {
         while let Ok(request) = todo.recv() {
             if self.answer(&mut set, &request).is_err() {
                 return;
+            }
+            if !self.keep_owners {
+                // The engine knows them now; what is born later is told by events.
+                self.owners = Owners::default();
             }
         }
     }

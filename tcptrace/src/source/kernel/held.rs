@@ -1,6 +1,6 @@
 //! One pass over all open files: who holds which TCP socket, in all network namespaces, and the kernel half's memory of it.
 
-use std::io::Read as _;
+use std::io::{self, Read as _};
 
 use aya::programs::Iter;
 use aya::{Ebpf, EbpfLoader};
@@ -113,25 +113,39 @@ impl OpenFiles {
     /// # Errors
     /// Why not, in words.
     pub fn holdings(&mut self) -> Result<Vec<Holding>, String> {
-        walk(&mut self.0)
+        let mut all = Vec::new();
+        walk(&mut self.0, &mut |holding| all.push(holding))?;
+        Ok(all)
     }
 }
 
+/// Records read at once.
+const CHUNK: usize = 512;
+
 /// Lets the loaded iterator walk all open files.
-fn walk(ebpf: &mut Ebpf) -> Result<Vec<Holding>, String> {
+fn walk(ebpf: &mut Ebpf, each: &mut dyn FnMut(Holding)) -> Result<(), String> {
     let program = program_of::<Iter>(ebpf, "held").map_err(|error| short(&error))?;
     let link = program.attach().map_err(|error| short(&error))?;
     let link = program.take_link(link).map_err(|error| short(&error))?;
-    let mut bytes = Vec::new();
-    link.into_file()
-        .map_err(|error| short(&error))?
-        .read_to_end(&mut bytes)
-        .map_err(|error| error.to_string())?;
-    Ok(bytes
-        .chunks_exact(size_of::<Held>())
-        .filter_map(Held::decode)
-        .filter_map(|held| holding(&held))
-        .collect())
+    let mut file = link.into_file().map_err(|error| short(&error))?;
+    let mut bytes = vec![0; CHUNK * size_of::<Held>()];
+    let mut filled = 0;
+    loop {
+        // A read may end within a record.
+        let room = bytes.get_mut(filled..).unwrap_or_default();
+        let read = match file.read(room) {
+            Ok(0) => return Ok(()),
+            Ok(read) => read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error.to_string()),
+        };
+        filled += read;
+        let whole = filled - filled % size_of::<Held>();
+        let records = bytes.get(..whole).unwrap_or_default().chunks_exact(size_of::<Held>());
+        records.filter_map(Held::decode).filter_map(|held| holding(&held)).for_each(&mut *each);
+        bytes.copy_within(whole..filled, 0);
+        filled -= whole;
+    }
 }
 
 impl Kernel {
@@ -147,7 +161,7 @@ impl Kernel {
             program_of::<Iter>(&mut self.ebpf, "held").and_then(|program| program.load("task_file", types));
         match loaded {
             Ok(()) => {
-                if let Err(why) = self.holdings() {
+                if let Err(why) = self.each_holding(&mut |_| {}) {
                     self.notes.push(format!("owners of older sockets come from /proc only: {why}"));
                 }
             }
@@ -163,6 +177,16 @@ impl Kernel {
     /// # Errors
     /// Why not, in words: the kernel lacks the iterator (before 5.11), or it could not be read.
     pub fn holdings(&mut self) -> Result<Vec<Holding>, String> {
-        walk(&mut self.ebpf)
+        let mut all = Vec::new();
+        self.each_holding(&mut |holding| all.push(holding))?;
+        Ok(all)
+    }
+
+    /// The same, one after the other: a host may have a million.
+    ///
+    /// # Errors
+    /// As [`Kernel::holdings`]; those before the error are given.
+    pub fn each_holding(&mut self, each: &mut dyn FnMut(Holding)) -> Result<(), String> {
+        walk(&mut self.ebpf, each)
     }
 }
