@@ -7,7 +7,8 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value, json};
 
-use crate::contender::{Contender, Cost};
+use crate::contender::{Contender, Cost, STREAM, Unit};
+use crate::growth;
 use crate::load::{self, Done};
 use crate::replay;
 use crate::workspace::{binary, cargo, must, root};
@@ -18,7 +19,7 @@ const STATS: &str = "/proc/sys/kernel/bpf_stats_enabled";
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// How often each contender is measured.
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     rounds: u32,
     /// Another tcptrace than this workspace's.
     #[arg(long, value_name = "FILE")]
@@ -26,6 +27,9 @@ pub(crate) struct Args {
     /// Leave tcptrace out and measure the peers alone.
     #[arg(long)]
     peers_only: bool,
+    /// Measure how the cost of tcptrace grows instead, and write the data and the plots into docs/bench (some minutes; 8 GiB).
+    #[arg(long, conflicts_with = "peers_only")]
+    growth: bool,
     #[command(flatten)]
     load: load::Args,
 }
@@ -63,12 +67,22 @@ const COLUMNS: [Column; 7] = [
         Some(float(cost?.kernel_ns) / float(done.changes))
     }),
     ("kernel_ns_per_run", "ns/run", |_, cost| Some(float(cost?.kernel_ns) / float(cost?.runs))),
-    ("missing", "missing", |done, cost| Some(float(done.changes.saturating_sub(cost?.seen)))),
+    ("missing_per_cent", "missing of what it should have told, %", |done, cost| {
+        let cost = cost?;
+        let due = match cost.unit {
+            Unit::Changes => done.changes,
+            Unit::Ends => 2 * done.connections,
+        };
+        Some(float(due.saturating_sub(cost.seen)) / float(due) * 100.0)
+    }),
     ("reported_lost", "reported lost", |_, cost| Some(float(cost?.reported_lost?))),
     ("cpu_seconds", "CPU s", |_, cost| Some(cost?.cpu_seconds)),
     ("peak_rss_mib", "peak RSS MiB", |_, cost| Some(float(cost?.peak_rss_kib) / 1024.0)),
-    ("connections_per_second", "connections/s", |done, _| Some(float(done.connections) / done.seconds)),
+    SPEED,
 ];
+
+const SPEED: Column =
+    ("connections_per_second", "connections/s", |done, _| Some(float(done.connections) / done.seconds));
 
 /// Runs the task.
 #[expect(clippy::print_stdout, reason = "a task talks to the developer who started it")]
@@ -78,18 +92,21 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
     let root = root()?;
     let tcptrace = match &args.tcptrace {
-        Some(given) => given.canonicalize().with_context(|| format!("cannot find {}", given.display()))?,
-        None if args.peers_only => PathBuf::new(),
+        _ if args.peers_only => None,
+        Some(given) => {
+            Some(given.canonicalize().with_context(|| format!("cannot find {}", given.display()))?)
+        }
         None => {
             must(cargo(&root).args(["build", "--quiet", "--release", "--locked", "--package", "tcptrace"]))?;
-            binary(&root, "release")
+            Some(binary(&root, "release"))
         }
     };
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
-    let replayed = (!args.peers_only).then(|| tcptrace.clone());
-    let mut contenders = Contender::all(tcptrace, folder.path());
-    if args.peers_only {
-        contenders.remove(0);
+    let contenders = Contender::all(tcptrace.as_deref(), folder.path());
+    if args.growth {
+        let _stats = Stats::on()?;
+        growth::run(&contenders, folder.path(), &root.join("docs/bench"))?;
+        return Ok(ExitCode::SUCCESS);
     }
     let names = std::iter::once("no tracer").chain(contenders.iter().map(|one| one.name));
     let mut all: Vec<_> = names.map(|name| Series { name, runs: Vec::new() }).collect();
@@ -119,12 +136,13 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     );
     println!("{}", table(&all));
     println!("{}", report(&all, changes));
-    if let Some(tcptrace) = replayed {
+    if let Some(tcptrace) = tcptrace {
         let (changes, seconds) = replay::measure(&tcptrace, folder.path(), &args.load, args.rounds)?;
         println!(
             "replay into `lives -o json`: {changes} state changes in {seconds:.2} s, {:.2} million a second",
             float(changes) / seconds / 1e6
         );
+        must(cargo(&root).args(["bench", "--quiet", "--locked", "--package", "tcptrace", "--bench", "hot"]))?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -143,7 +161,7 @@ impl Series {
 
 /// One line a contender, under each figure: seven figures side by side are too wide to read.
 fn table(all: &[Series]) -> String {
-    let reference = all.iter().find(|series| series.name == "tcptrace");
+    let reference = all.iter().find(|series| series.name == STREAM);
     let mut table = String::new();
     for (_, title, figure) in COLUMNS {
         table.push_str(&format!("\n{title}\n"));
@@ -154,7 +172,7 @@ fn table(all: &[Series]) -> String {
             let ratio = ratio.filter(|ratio| ratio.is_finite()).map(|ratio| format!("  ×{ratio:.2}"));
             let name = series.name;
             let ratio = ratio.unwrap_or_default();
-            table.push_str(&format!("  {name:<16} {median:>12.2}  ({least:.2}–{greatest:.2}){ratio}\n"));
+            table.push_str(&format!("  {name:<18} {median:>12.2}  ({least:.2}–{greatest:.2}){ratio}\n"));
         }
     }
     table
@@ -162,7 +180,7 @@ fn table(all: &[Series]) -> String {
 
 /// The same for programs, with the throughput relative to none.
 fn report(all: &[Series], changes: u64) -> Value {
-    let free = all.first().and_then(|series| series.spread(COLUMNS[6].2)).map(|[_, median, _]| median);
+    let free = all.first().and_then(|series| series.spread(SPEED.2)).map(|[_, median, _]| median);
     let contenders: Map<_, _> = all
         .iter()
         .map(|series| {
@@ -173,7 +191,7 @@ fn report(all: &[Series], changes: u64) -> Value {
                     spread.map(|[min, median, max]| json!({"min": min, "median": median, "max": max}));
                 figures.insert(key.to_owned(), spread.unwrap_or_default());
             }
-            let speed = series.spread(COLUMNS[6].2).and_then(|[_, median, _]| Some(median / free?));
+            let speed = series.spread(SPEED.2).and_then(|[_, median, _]| Some(median / free?));
             figures.insert("throughput_relative_to_none".to_owned(), json!(speed));
             (series.name.to_owned(), Value::Object(figures))
         })

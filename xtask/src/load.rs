@@ -33,6 +33,9 @@ pub(crate) struct Args {
     /// How connections end.
     #[arg(long, value_enum, default_value = "mixed")]
     close: Close,
+    /// At most so many connections a second, all threads together; without it as many as can be.
+    #[arg(long, value_name = "N")]
+    rate: Option<u32>,
 }
 
 /// How connections end, as the client sees it.
@@ -63,6 +66,28 @@ impl Close {
     }
 }
 
+/// How fast a thread may go on.
+#[derive(Clone, Copy)]
+struct Pace {
+    began: Instant,
+    a_second: f64,
+}
+
+impl Pace {
+    fn new(a_second: f64) -> Self {
+        Self { began: Instant::now(), a_second }
+    }
+
+    /// Waits until the nth is due; shorter waits than a timer can keep come together.
+    fn keep(self, n: u32) {
+        let due = self.began + Duration::from_secs_f64(f64::from(n) / self.a_second);
+        let ahead = due.saturating_duration_since(Instant::now());
+        if ahead > Duration::from_millis(1) {
+            thread::sleep(ahead);
+        }
+    }
+}
+
 /// What one run of the load did.
 pub(crate) struct Done {
     /// Connections opened and closed.
@@ -74,16 +99,29 @@ pub(crate) struct Done {
 }
 
 impl Args {
+    /// So many connections a second for so many seconds.
+    pub(crate) fn at_rate(rate: u32, seconds: u32) -> Self {
+        let threads = 2;
+        Self {
+            threads,
+            connections: rate * seconds / u32::from(threads),
+            close: Close::Mixed,
+            rate: Some(rate),
+        }
+    }
+
     /// Runs the load in another process, in a network namespace that goes with it.
     pub(crate) fn start(&self) -> Result<Done> {
         let own = std::env::current_exe().context("cannot find xtask's own file")?;
         let close =
             clap::ValueEnum::to_possible_value(&self.close).context("a way to close without a name")?;
+        let rate = self.rate.map(|rate| ["--rate".to_owned(), rate.to_string()]);
         let output = Command::new("unshare")
             .args(["--net", "sh", "-c", "ip link set lo up && exec \"$@\"", "load"])
             .arg(own)
             .args(["load", "--threads", &self.threads.to_string()])
             .args(["--connections", &self.connections.to_string(), "--close", close.get_name()])
+            .args(rate.iter().flatten())
             .stdin(Stdio::null())
             .stderr(Stdio::inherit())
             .output()
@@ -104,7 +142,8 @@ impl Args {
 /// Makes the load in this process's network namespace and prints what it did as JSON.
 #[expect(clippy::print_stdout, reason = "the result goes to the process that started this one")]
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let Args { threads, connections, close } = *args;
+    let Args { threads, connections, close, rate } = *args;
+    let pace = rate.map(|rate| Pace::new(f64::from(rate) / f64::from(threads)));
     let start = Instant::now();
     let changes = thread::scope(|scope| {
         let pairs: Vec<_> = (0..threads)
@@ -113,7 +152,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
                 let port = listener.local_addr()?.port();
                 let (ahead, done) = sync_channel(AHEAD);
                 let server = scope.spawn(move || serve(&listener, connections, &done));
-                let client = scope.spawn(move || open_and_close(pair, port, connections, close, &ahead));
+                let client =
+                    scope.spawn(move || open_and_close(pair, port, (connections, close, pace), &ahead));
                 Ok((server, client))
             })
             .collect::<Result<_>>()?;
@@ -139,12 +179,14 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 fn open_and_close(
     pair: u16,
     port: u16,
-    connections: u32,
-    close: Close,
+    (connections, close, pace): (u32, Close, Option<Pace>),
     ahead: &SyncSender<()>,
 ) -> Result<u64> {
     let mut changes = 0;
     for n in 0..connections {
+        if let Some(pace) = pace {
+            pace.keep(n);
+        }
         ahead.send(()).context("the server thread has ended")?;
         // Many server addresses, so that ports in TIME_WAIT do not run out.
         let [high, low] = pair.to_be_bytes();

@@ -3,7 +3,9 @@
 
 mod bench;
 mod contender;
+mod crowd;
 mod ebpf;
+mod growth;
 mod load;
 mod replay;
 mod run;
@@ -37,6 +39,9 @@ enum Task {
     /// The load of `bench`, in the network namespace of this process.
     #[command(hide = true)]
     Load(load::Args),
+    /// The standing connections of `bench --growth`, in the network namespace of this process.
+    #[command(hide = true)]
+    Crowd(crowd::Args),
 }
 
 fn main() -> ExitCode {
@@ -45,6 +50,7 @@ fn main() -> ExitCode {
         Task::Test(args) => test::run(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Load(args) => load::run(&args),
+        Task::Crowd(args) => crowd::run(&args),
         Task::Run(args) => run::run(&args).map(|never| match never {}),
     };
     match done {

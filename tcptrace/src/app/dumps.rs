@@ -3,23 +3,28 @@
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rustc_hash::FxHashMap;
 use tokio::sync::mpsc;
 
 use crate::engine::ALL_STATES;
-use crate::model::cookie::Cookie;
 use crate::model::event::Event;
 use crate::model::owner::{Owner, OwnerHow, Task};
 use crate::model::snapshot::SocketSnapshot;
 use crate::source::fd_table::FdTable;
-use crate::source::kernel::{Holding, Kernel};
+use crate::source::kernel::{Holders, Kernel};
 use crate::source::netns::Netns;
 use crate::source::netstat::Netstat;
 use crate::source::sock_diag::set::DiagSet;
 
 /// Events in one message to the loop.
 const BATCH: usize = 1024;
+
+/// A dump is followed by a pause so many times as long: with many sockets, looking at them must not become a load of its own. At
+/// most [`LONGEST_PAUSE`], so that ends that only a dump shows are not told much later.
+const PAUSE: u32 = 19;
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
 /// What to dump.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,23 +56,15 @@ pub(super) enum Answer {
 /// Owners by cookie and by inode, from one pass over the fd tables.
 #[derive(Debug, Default)]
 pub(super) struct Owners {
-    by_cookie: FxHashMap<Cookie, Task>,
+    by_cookie: Holders,
     by_inode: FxHashMap<u64, Task>,
 }
 
 impl Owners {
     /// From the kernel's iterator. Of several holders one of `preferred` is taken, else the first.
-    pub(super) fn add(&mut self, holding: &Holding, preferred: &dyn Fn(u32) -> bool) {
-        if let Some(cookie) = holding.cookie {
-            self.by_cookie
-                .entry(cookie)
-                .and_modify(|task| {
-                    if !preferred(task.pid) && preferred(holding.task.pid) {
-                        *task = holding.task;
-                    }
-                })
-                .or_insert(holding.task);
-        }
+    pub(super) fn of(mut holders: Holders, preferred: &dyn Fn(u32) -> bool) -> Self {
+        holders.settle(preferred);
+        Self { by_cookie: holders, by_inode: FxHashMap::default() }
     }
 
     /// From /proc, where there is no iterator.
@@ -84,9 +81,9 @@ impl Owners {
     }
 
     fn owner(&self, snapshot: &SocketSnapshot) -> Option<Owner> {
-        let by_cookie = snapshot.id.socket.cookie.and_then(|cookie| self.by_cookie.get(&cookie));
-        let task = by_cookie.or_else(|| self.by_inode.get(&snapshot.id.inode?))?;
-        Some(Owner { task: *task, how: OwnerHow::FdTable })
+        let by_cookie = snapshot.id.socket.cookie.and_then(|cookie| self.by_cookie.holder(cookie));
+        let task = by_cookie.or_else(|| self.by_inode.get(&snapshot.id.inode?).copied())?;
+        Some(Owner { task, how: OwnerHow::FdTable })
     }
 }
 
@@ -94,19 +91,15 @@ impl Owners {
 pub(super) struct Dumps {
     requests: Sender<Request>,
     answers: mpsc::Receiver<Answer>,
-    busy: bool,
+    /// When the dump under way was asked for.
+    asked: Option<Instant>,
+    rest_until: Option<Instant>,
 }
 
 impl Dumps {
     /// Starts it with a dump of everything. `owners` come from the kernel; without them /proc is asked, `pids` preferred. On the classic
     /// path (`cookies` false) the engine cannot match sockets by cookie.
-    /// What they told is told in later dumps again only with `keep_owners`.
-    pub(super) fn start(
-        owners: Option<Owners>,
-        pids: Vec<u32>,
-        cookies: bool,
-        keep_owners: bool,
-    ) -> io::Result<Self> {
+    pub(super) fn start(owners: Option<Owners>, pids: Vec<u32>, cookies: bool) -> io::Result<Self> {
         let (requests, todo) = channel();
         let (tell, answers) = mpsc::channel(4);
         thread::Builder::new().name("sock_diag".into()).spawn(move || {
@@ -118,17 +111,18 @@ impl Dumps {
                     Owners::default()
                 }),
             };
-            Worker { tell, owners, cookies, keep_owners, overflows: FxHashMap::default() }.work(&todo);
+            Worker { tell, owners, cookies, overflows: FxHashMap::default() }.work(&todo);
         })?;
-        let mut dumps = Self { requests, answers, busy: false };
+        let mut dumps = Self { requests, answers, asked: None, rest_until: None };
         dumps.ask(Request::everything());
         Ok(dumps)
     }
 
-    /// Asks for a dump, unless one is under way.
+    /// Asks for a dump, unless one is under way or has only just been.
     pub(super) fn ask(&mut self, request: Request) {
-        if !self.busy {
-            self.busy = self.requests.send(request).is_ok();
+        let now = Instant::now();
+        if self.asked.is_none() && self.rest_until.is_none_or(|until| until <= now) {
+            self.asked = self.requests.send(request).is_ok().then_some(now);
         }
     }
 
@@ -136,7 +130,10 @@ impl Dumps {
     pub(super) async fn answer(&mut self) -> Answer {
         match self.answers.recv().await {
             Some(Answer::Done) => {
-                self.busy = false;
+                if let Some(asked) = self.asked.take() {
+                    let now = Instant::now();
+                    self.rest_until = Some(now + (now.duration_since(asked) * PAUSE).min(LONGEST_PAUSE));
+                }
                 Answer::Done
             }
             Some(answer) => answer,
@@ -150,7 +147,6 @@ struct Worker {
     tell: mpsc::Sender<Answer>,
     owners: Owners,
     cookies: bool,
-    keep_owners: bool,
     /// `TCPTimeWaitOverflow` of each namespace when last read.
     overflows: FxHashMap<u32, u64>,
 }
@@ -185,10 +181,6 @@ impl Worker {
         while let Ok(request) = todo.recv() {
             if self.answer(&mut set, &request).is_err() {
                 return;
-            }
-            if !self.keep_owners {
-                // The engine knows them now; what is born later is told by events.
-                self.owners = Owners::default();
             }
         }
     }

@@ -3,12 +3,12 @@
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Write};
-use std::mem::take;
+use std::mem::{replace, take};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -19,6 +19,10 @@ use crate::failure::{ExitCode, Failure};
 /// So many bytes may wait for the writing thread; beyond, the loop stops taking events and the ring buffer fills, which is counted.
 /// A burst of some hundred thousand transitions into a pipe that nobody reads for a moment fits in.
 const WAITING: usize = 64 << 20;
+
+/// So many written buffers are kept for the next lines, none larger than this: memory that was touched once is cheap to fill again.
+const SPARE: usize = 8;
+const SPARE_BYTES: usize = 1 << 20;
 
 /// What a sink writes into.
 #[derive(Clone, Default)]
@@ -74,6 +78,7 @@ impl Queue {
 pub(super) struct Spool {
     inlet: Inlet,
     to_writer: Sender<Vec<u8>>,
+    spare: Receiver<Vec<u8>>,
     queue: Arc<Queue>,
     /// The output again, to see whether its reader is still there.
     out: File,
@@ -89,13 +94,19 @@ impl Spool {
     pub(super) fn start(out: File) -> io::Result<Self> {
         let mut sink = out.try_clone()?;
         let (to_writer, batches) = channel::<Vec<u8>>();
+        let (give_back, spare) = sync_channel(SPARE);
         let queue = Arc::new(Queue::default());
         let taken = Arc::clone(&queue);
         let (tell, outcome) = oneshot::channel();
         thread::Builder::new().name("writer".into()).spawn(move || {
-            let written = batches.iter().try_for_each(|batch| {
+            let written = batches.iter().try_for_each(|mut batch| {
                 let written = sink.write_all(&batch);
                 taken.shrink(batch.len());
+                if batch.capacity() <= SPARE_BYTES {
+                    batch.clear();
+                    // Enough are kept already.
+                    let _ = give_back.try_send(batch);
+                }
                 written
             });
             taken.over.store(true, Ordering::Release);
@@ -103,7 +114,7 @@ impl Spool {
             // Nobody asks any more when the run was given up.
             let _ = tell.send(written.and_then(|()| sink.flush()));
         })?;
-        Ok(Self { inlet: Inlet::default(), to_writer, queue, out, outcome })
+        Ok(Self { inlet: Inlet::default(), to_writer, spare, queue, out, outcome })
     }
 
     /// Empties a file that was there before: only once it is sure that something will be written.
@@ -150,7 +161,7 @@ impl Spool {
         if !waiting.is_empty() && self.queue.has_room() {
             self.queue.bytes.fetch_add(waiting.len(), Ordering::AcqRel);
             // A thread that has stopped is noticed by `is_broken`.
-            let _ = self.to_writer.send(take(&mut *waiting));
+            let _ = self.to_writer.send(replace(&mut *waiting, self.spare.try_recv().unwrap_or_default()));
         }
     }
 
@@ -159,7 +170,7 @@ impl Spool {
     /// # Errors
     /// What writing said.
     pub(super) async fn close(self) -> io::Result<()> {
-        let Self { inlet, to_writer, queue: _, out: _, outcome } = self;
+        let Self { inlet, to_writer, spare: _, queue: _, out: _, outcome } = self;
         // A thread that has stopped says why below.
         let _ = to_writer.send(take(&mut *inlet.0.borrow_mut()));
         drop(to_writer);

@@ -57,7 +57,7 @@ impl Engine {
                 let life = self.table.life_mut(slot);
                 life.phase = Phase::Held(Box::new(held));
                 let id = life.id;
-                self.agenda.add(until, id, slot);
+                self.agenda.add(self.now, until, id, slot);
                 self.said_before(slot, out);
             }
             Verdict::TimeWait => {
@@ -91,7 +91,7 @@ impl Engine {
                 // Whichever it is, it is gone after the longer of the two.
                 let longest = self.longest_mini(slot);
                 let id = self.table.life(slot).id;
-                self.agenda.add(at + longest, id, slot);
+                self.agenda.add(self.now, at + longest, id, slot);
             }
         }
     }

@@ -187,7 +187,7 @@ impl Engine {
                 let sooner = mini.expires.is_none_or(|old| expires < old);
                 mini.expires = Some(expires);
                 if sooner {
-                    self.agenda.add(expires, id, slot);
+                    self.agenda.add(self.now, expires, id, slot);
                 }
             }
         }

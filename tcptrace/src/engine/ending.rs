@@ -83,7 +83,7 @@ impl Engine {
             self.leave(slot);
         } else if wait {
             let id = life.id;
-            self.agenda.add(at + FD_WAIT, id, slot);
+            self.agenda.add(self.now, at + FD_WAIT, id, slot);
         } else {
             self.tell(slot, out);
         }

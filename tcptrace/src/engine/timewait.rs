@@ -60,7 +60,7 @@ impl Engine {
             let Some(began) = mini.by_sysctl else { continue };
             let expires = began + rule.mini;
             mini.expires = Some(expires);
-            self.agenda.add(expires, id, slot);
+            self.agenda.add(self.now, expires, id, slot);
         }
     }
 
@@ -82,7 +82,7 @@ impl Engine {
         life.phase = Phase::Mini(Box::new(mini));
         let id = life.id;
         if let Some(expires) = expires {
-            self.agenda.add(expires, id, slot);
+            self.agenda.add(self.now, expires, id, slot);
         }
         self.table.touch(slot);
     }
@@ -131,7 +131,7 @@ impl Engine {
         if wait {
             rare.fd_wait = Some(step.at + FD_WAIT);
             let id = life.id;
-            self.agenda.add(step.at + FD_WAIT, id, slot);
+            self.agenda.add(self.now, step.at + FD_WAIT, id, slot);
         } else {
             self.tell(slot, out);
         }
@@ -148,19 +148,19 @@ impl Engine {
             return;
         };
         if due < expires {
-            self.agenda.add(expires, id, slot);
+            self.agenda.add(self.now, expires, id, slot);
             return;
         }
         // An exact end is on its way; only a lost one is replaced by the rule.
         let latest = expires + Duration::from_nanos(mini.slack_ns.saturating_mul(2)) + POLLED;
         if self.config.timers && due < latest {
-            self.agenda.add(latest, id, slot);
+            self.agenda.add(self.now, latest, id, slot);
             return;
         }
         // While dumps go on they know better than the rule.
         let polled = mini.confirmed.is_some_and(|confirmed| due < confirmed + POLLED);
         if polled && due < expires + Duration::from_nanos(mini.slack_ns.saturating_mul(4)) {
-            self.agenda.add(due + Duration::from_secs(1), id, slot);
+            self.agenda.add(self.now, due + Duration::from_secs(1), id, slot);
             return;
         }
         let at = mini.confirmed.map_or(expires, |confirmed| expires.max(confirmed));
@@ -174,7 +174,7 @@ impl Engine {
         } else if mini.confirmed.is_some_and(|confirmed| confirmed + POLLED >= expires) {
             self.gone(slot, at, known, End::FinWait2Timeout, SeenBy::Rule, out);
         } else if due < expires + POLLED {
-            self.agenda.add(expires + POLLED, id, slot);
+            self.agenda.add(self.now, expires + POLLED, id, slot);
         } else {
             // Nobody has looked: the peer's FIN may have made it TIME_WAIT long ago.
             self.gone(slot, at, Known::Unknown, End::Unknown, SeenBy::Rule, out);

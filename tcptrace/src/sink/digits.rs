@@ -2,7 +2,7 @@
 
 /// Appends `number`.
 pub(super) fn push(out: &mut Vec<u8>, number: u64) {
-    push_padded(out, number, 1);
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// Appends `number` with leading zeros up to `digits`.

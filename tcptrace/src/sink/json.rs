@@ -2,6 +2,7 @@
 
 pub mod finding;
 pub mod histogram;
+mod line;
 mod owner;
 pub mod record;
 mod socket;
@@ -91,7 +92,10 @@ impl<W: Write> JsonSink<W> {
     }
 
     fn write(out: &mut Buffered<W>, record: &Record<'_>) -> io::Result<()> {
-        serde_json::to_writer(&mut *out.line(), record)?;
+        match record {
+            Record::Transition(transition) => transition.write(out.line()),
+            other => serde_json::to_writer(&mut *out.line(), other)?,
+        }
         out.line().push(b'\n');
         out.settle()
     }

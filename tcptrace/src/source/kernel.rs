@@ -2,7 +2,7 @@
 
 mod attach;
 pub mod btf;
-mod convert;
+pub mod convert;
 mod cost;
 mod drain;
 mod error;
@@ -21,9 +21,10 @@ mod symbols;
 
 pub use attach::{Attach, Options, Want};
 pub use error::AttachError;
-pub use held::{Holding, OpenFiles};
+pub use held::{Holders, Holding, OpenFiles};
 pub use histogram::Counting;
 pub use offsets::{Resolved, resolve};
+pub use reasons::Reasons;
 pub use scope::Scope;
 
 use std::time::Duration;
@@ -34,7 +35,6 @@ use aya::maps::{HashMap, MapData, PerCpuArray};
 use crate::model::time::Mono;
 
 use drain::Ring;
-use reasons::Reasons;
 
 /// At most one wake-up in this time; the reader looks again by itself for a little longer.
 const WAKE: Duration = Duration::from_millis(10);
@@ -76,6 +76,7 @@ pub struct Kernel {
     cost: cost::Meter,
     log: Option<log::Log>,
     counters: Option<histogram::Counters>,
+    holders: Option<Holders>,
 }
 
 impl Kernel {

@@ -132,18 +132,9 @@ impl<'a> Run<'a> {
 
         let pids: Vec<u32> = plan.filter.pids.iter().copied().collect();
         let preferred = |pid: u32| plan.filter.pids.contains(&pid);
-        let owners = match kernel.path() {
-            Path::Btf => {
-                let mut owners = Owners::default();
-                let walked = kernel.each_holding(&mut |holding| owners.add(&holding, &preferred));
-                walked.is_ok().then_some(owners)
-            }
-            Path::Classic => None,
-        };
+        let owners = kernel.take_holders().map(|holders| Owners::of(holders, &preferred));
         let processes = Processes::watch(desk.gate.filter_mut().pids.iter().copied());
-        // The files of a recording each have a dump; by --pid a dump is judged by owners.
-        let keep = record.is_some() || !pids.is_empty();
-        let dumps = match Dumps::start(owners, pids, kernel.path() == Path::Btf, keep) {
+        let dumps = match Dumps::start(owners, pids, kernel.path() == Path::Btf) {
             _ if plan.raw => None,
             Ok(dumps) => Some(dumps),
             Err(error) => {

@@ -46,7 +46,9 @@ fn retransmission(facts: &Facts) -> Option<Finding> {
     let permille = again.saturating_mul(1_000).checked_div(out).unwrap_or(0);
     // SYNs that a full accept queue on this host drops are sent again, and no packet is lost on the way.
     let refused = grown("TcpExt.ListenOverflows");
-    let queued = refused > 0 && refused.saturating_mul(2) >= again && syns.saturating_mul(10) >= again.saturating_mul(8);
+    let queued = refused > 0
+        && refused.saturating_mul(2) >= again
+        && syns.saturating_mul(10) >= again.saturating_mul(8);
     let severity = match permille {
         10.. if queued => Severity::Info,
         50.. if again >= 20 => Severity::Critical,

@@ -30,28 +30,28 @@ pub struct Cgroup<'a> {
 #[schemars(rename = "Owner")]
 pub(super) struct OwnerRecord<'a> {
     /// In tcptrace's own pid namespace.
-    pid: u32,
+    pub(super) pid: u32,
     /// The thread's name; bytes that are no UTF-8 are U+FFFD.
-    comm: Cow<'a, str>,
+    pub(super) comm: Cow<'a, str>,
     /// Of the socket's creator.
-    uid: Option<u32>,
+    pub(super) uid: Option<u32>,
     /// How the claim was found.
-    how: Word<OwnerHow>,
+    pub(super) how: Word<OwnerHow>,
     /// Path of the cgroup.
-    cgroup: Option<&'a str>,
+    pub(super) cgroup: Option<&'a str>,
     /// Its id, known even where its path is not.
-    cgroup_id: Option<u64>,
+    pub(super) cgroup_id: Option<u64>,
     /// The container that the cgroup belongs to.
-    container: Option<Container<'a>>,
+    pub(super) container: Option<Container<'a>>,
 }
 
 /// A container.
 #[derive(Serialize, JsonSchema)]
-struct Container<'a> {
+pub(super) struct Container<'a> {
     /// As its runtime names it.
-    id: &'a str,
+    pub(super) id: &'a str,
     /// Which runtime.
-    runtime: &'a str,
+    pub(super) runtime: &'a str,
 }
 
 impl<'a> OwnerRecord<'a> {
@@ -81,9 +81,9 @@ impl<'a> OwnerRecord<'a> {
 #[schemars(rename = "Process")]
 pub(super) struct TaskRecord<'a> {
     /// In tcptrace's own pid namespace.
-    pid: u32,
+    pub(super) pid: u32,
     /// The thread's name.
-    comm: Cow<'a, str>,
+    pub(super) comm: Cow<'a, str>,
 }
 
 impl<'a> TaskRecord<'a> {

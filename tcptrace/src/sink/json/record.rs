@@ -44,35 +44,35 @@ pub enum Record<'a> {
 #[derive(Serialize, JsonSchema)]
 pub struct Transition<'a> {
     /// RFC 3339, UTC, nanoseconds.
-    time: &'a str,
+    pub(super) time: &'a str,
     /// CLOCK_MONOTONIC of the same moment.
-    mono_ns: u64,
+    pub(super) mono_ns: u64,
     /// The state left.
-    from: AnyState,
+    pub(super) from: AnyState,
     /// The state entered.
-    to: AnyState,
+    pub(super) to: AnyState,
     /// Time spent in `from`.
-    in_from_ns: Option<u64>,
+    pub(super) in_from_ns: Option<u64>,
     /// How `in_from_ns` is known.
-    evidence: Word<Evidence>,
+    pub(super) evidence: Word<Evidence>,
     /// For `at_least`: an upper bound.
-    at_most_ns: Option<u64>,
+    pub(super) at_most_ns: Option<u64>,
     /// For `estimated`: the largest error.
-    error_ns: Option<u64>,
+    pub(super) error_ns: Option<u64>,
     /// What told us of it.
-    seen_by: Word<SeenBy>,
+    pub(super) seen_by: Word<SeenBy>,
     /// The kernel's own event behind it: the old state.
-    kernel_from: Option<Word<KernelState>>,
+    pub(super) kernel_from: Option<Word<KernelState>>,
     /// The kernel's own event behind it: the new state.
-    kernel_to: Option<Word<KernelState>>,
+    pub(super) kernel_to: Option<Word<KernelState>>,
     #[serde(flatten)]
-    socket: SocketRecord,
+    pub(super) socket: SocketRecord,
     /// Who it belongs to.
-    owner: Option<OwnerRecord<'a>>,
+    pub(super) owner: Option<OwnerRecord<'a>>,
     /// How the connection ended, when this ends it.
-    end: Option<Word<End>>,
+    pub(super) end: Option<Word<End>>,
     /// More precisely.
-    detail: Option<DetailRecord<'a>>,
+    pub(super) detail: Option<DetailRecord<'a>>,
 }
 
 impl<'a> Transition<'a> {

@@ -17,24 +17,24 @@ use crate::model::socket::{Protocol, SocketId};
 #[schemars(rename = "Socket")]
 pub(super) struct SocketRecord {
     /// Our own number, never reused in a run.
-    id: u64,
+    pub(super) id: u64,
     /// The kernel's socket cookie in hex, as `ss -e` prints it after `sk:`.
-    cookie: Option<Hex>,
+    pub(super) cookie: Option<Hex>,
     /// Inode of the network namespace.
-    netns: Option<u32>,
+    pub(super) netns: Option<u32>,
     /// 4 or 6; v4-mapped addresses are 4.
     #[schemars(extend("enum" = [4, 6]))]
-    family: u8,
+    pub(super) family: u8,
     /// Local address.
-    laddr: IpAddr,
+    pub(super) laddr: IpAddr,
     /// Local port.
-    lport: Option<u16>,
+    pub(super) lport: Option<u16>,
     /// Remote address.
-    raddr: IpAddr,
+    pub(super) raddr: IpAddr,
     /// Remote port.
-    rport: Option<u16>,
+    pub(super) rport: Option<u16>,
     /// Transport protocol.
-    protocol: Word<Protocol>,
+    pub(super) protocol: Word<Protocol>,
 }
 
 impl SocketRecord {
@@ -55,7 +55,7 @@ impl SocketRecord {
 }
 
 /// A cookie in hex.
-struct Hex(Cookie);
+pub(super) struct Hex(pub(super) Cookie);
 
 impl Serialize for Hex {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

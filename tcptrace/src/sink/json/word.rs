@@ -130,12 +130,18 @@ pub(super) enum AnyState {
     Kernel(TcpState),
 }
 
-impl Serialize for AnyState {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(match self {
+impl AnyState {
+    pub(super) fn name(self) -> &'static str {
+        match self {
             Self::True(state) => state.name(),
             Self::Kernel(state) => state.kernel_name(),
-        })
+        }
+    }
+}
+
+impl Serialize for AnyState {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }
 

@@ -264,6 +264,7 @@ impl Kernel {
             cost: Meter::new(options.measure),
             log,
             counters,
+            holders: None,
             ebpf,
         })
     }

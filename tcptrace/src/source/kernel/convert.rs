@@ -17,8 +17,8 @@ use super::reasons::Reasons;
 /// IPPROTO_MPTCP.
 pub(super) const MPTCP: u16 = 262;
 
-/// The event that a record tells; `None` when it names a state that TCP does not have.
-pub(super) fn event(record: &Record, reasons: &Reasons, classic: bool) -> Option<Event> {
+/// The event that a record of the BTF or the `classic` program tells; `None` when it names a state that TCP does not have.
+pub fn event(record: &Record, reasons: &Reasons, classic: bool) -> Option<Event> {
     match record {
         Record::StateChange(change) => state_change(change).map(Event::StateChange),
         Record::Accepted(accepted) => Some(Event::Accepted(Accepted {

@@ -1,9 +1,10 @@
 //! One pass over all open files: who holds which TCP socket, in all network namespaces, and the kernel half's memory of it.
 
-use std::io::{self, Read as _};
+use std::io::{BufReader, ErrorKind, Read as _};
 
 use aya::programs::Iter;
 use aya::{Ebpf, EbpfLoader};
+use rustc_hash::FxHashMap;
 use tcptrace_ebpf::wire::Held;
 
 use crate::model::comm::Comm;
@@ -76,6 +77,38 @@ fn holding(held: &Held) -> Option<Holding> {
     })
 }
 
+/// The holders of all sockets, as small as it can be: a host may have a million of them.
+#[derive(Debug, Default)]
+pub struct Holders {
+    /// Cookie and pid.
+    pids: Vec<(u64, u32)>,
+    names: FxHashMap<u32, Comm>,
+}
+
+impl Holders {
+    fn add(&mut self, held: &Held) {
+        if held.cookie != 0 {
+            self.pids.push((held.cookie, held.pid));
+            self.names.insert(held.pid, Comm(held.comm));
+        }
+    }
+
+    /// Of several holders of a socket keeps one that is `preferred`, else the first.
+    pub fn settle(&mut self, preferred: &dyn Fn(u32) -> bool) {
+        self.pids.sort_by_key(|(cookie, pid)| (*cookie, !preferred(*pid)));
+        self.pids.dedup_by_key(|(cookie, _)| *cookie);
+        self.pids.shrink_to_fit();
+    }
+
+    /// Who holds it; call after [`Self::settle`].
+    #[must_use]
+    pub fn holder(&self, cookie: Cookie) -> Option<Task> {
+        let at = self.pids.binary_search_by_key(&cookie.0.get(), |(cookie, _)| *cookie).ok()?;
+        let (_, pid) = *self.pids.get(at)?;
+        Some(Task { pid, comm: *self.names.get(&pid)? })
+    }
+}
+
 /// Only the iterator over open files, for those who look once and trace nothing.
 pub struct OpenFiles(Ebpf);
 
@@ -113,38 +146,29 @@ impl OpenFiles {
     /// # Errors
     /// Why not, in words.
     pub fn holdings(&mut self) -> Result<Vec<Holding>, String> {
-        let mut all = Vec::new();
-        walk(&mut self.0, &mut |holding| all.push(holding))?;
-        Ok(all)
+        holdings(&mut self.0)
     }
 }
 
-/// Records read at once.
-const CHUNK: usize = 512;
+fn holdings(ebpf: &mut Ebpf) -> Result<Vec<Holding>, String> {
+    let mut holdings = Vec::new();
+    walk(ebpf, |held| holdings.extend(holding(held)))?;
+    Ok(holdings)
+}
 
 /// Lets the loaded iterator walk all open files.
-fn walk(ebpf: &mut Ebpf, each: &mut dyn FnMut(Holding)) -> Result<(), String> {
+fn walk(ebpf: &mut Ebpf, mut each: impl FnMut(&Held)) -> Result<(), String> {
     let program = program_of::<Iter>(ebpf, "held").map_err(|error| short(&error))?;
     let link = program.attach().map_err(|error| short(&error))?;
     let link = program.take_link(link).map_err(|error| short(&error))?;
-    let mut file = link.into_file().map_err(|error| short(&error))?;
-    let mut bytes = vec![0; CHUNK * size_of::<Held>()];
-    let mut filled = 0;
+    let mut records = BufReader::with_capacity(64 << 10, link.into_file().map_err(|error| short(&error))?);
+    let mut bytes = [0; size_of::<Held>()];
     loop {
-        // A read may end within a record.
-        let room = bytes.get_mut(filled..).unwrap_or_default();
-        let read = match file.read(room) {
-            Ok(0) => return Ok(()),
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+        match records.read_exact(&mut bytes) {
+            Ok(()) => Held::decode(&bytes).iter().for_each(&mut each),
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(()),
             Err(error) => return Err(error.to_string()),
-        };
-        filled += read;
-        let whole = filled - filled % size_of::<Held>();
-        let records = bytes.get(..whole).unwrap_or_default().chunks_exact(size_of::<Held>());
-        records.filter_map(Held::decode).filter_map(|held| holding(&held)).for_each(&mut *each);
-        bytes.copy_within(whole..filled, 0);
-        filled -= whole;
+        }
     }
 }
 
@@ -155,14 +179,18 @@ impl Kernel {
         pids::namespace().1 == 0 && rustix::process::geteuid().is_root()
     }
 
-    /// Loads the iterator and lets it give the sockets that existed before us their owners.
+    /// Loads the iterator, lets it give the sockets that existed before us their owners, and keeps these for the first dump.
     pub(super) fn adopt(&mut self, types: &aya::Btf) {
         let loaded =
             program_of::<Iter>(&mut self.ebpf, "held").and_then(|program| program.load("task_file", types));
         match loaded {
             Ok(()) => {
-                if let Err(why) = self.each_holding(&mut |_| {}) {
-                    self.notes.push(format!("owners of older sockets come from /proc only: {why}"));
+                let mut holders = Holders::default();
+                match walk(&mut self.ebpf, |held| holders.add(held)) {
+                    Ok(()) => self.holders = Some(holders),
+                    Err(why) => {
+                        self.notes.push(format!("owners of older sockets come from /proc only: {why}"));
+                    }
                 }
             }
             Err(error) => self.notes.push(format!(
@@ -177,16 +205,11 @@ impl Kernel {
     /// # Errors
     /// Why not, in words: the kernel lacks the iterator (before 5.11), or it could not be read.
     pub fn holdings(&mut self) -> Result<Vec<Holding>, String> {
-        let mut all = Vec::new();
-        self.each_holding(&mut |holding| all.push(holding))?;
-        Ok(all)
+        holdings(&mut self.ebpf)
     }
 
-    /// The same, one after the other: a host may have a million.
-    ///
-    /// # Errors
-    /// As [`Kernel::holdings`]; those before the error are given.
-    pub fn each_holding(&mut self, each: &mut dyn FnMut(Holding)) -> Result<(), String> {
-        walk(&mut self.ebpf, each)
+    /// Who held what when tracing began; `None` where /proc must be asked, and the second time.
+    pub fn take_holders(&mut self) -> Option<Holders> {
+        self.holders.take()
     }
 }

@@ -6,7 +6,7 @@ use super::btf::Btf;
 
 /// Number to name, from BTF: the numbers are no stable interface.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Reasons(Vec<(u16, ResetReason)>);
+pub struct Reasons(Vec<(u16, ResetReason)>);
 
 impl Reasons {
     /// Reads them.
