@@ -1,5 +1,6 @@
 //! What `tcptrace stuck` says of sockets that are stuck for real, most of them before it starts, read back from its JSON.
 #![expect(
+    clippy::panic,
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "a test fails by panicking, and says why it skips"
