@@ -68,9 +68,10 @@ impl Watch {
         let _ = self.eye.set().refresh();
         let btf = kernel.path() == Path::Btf;
         let mut walk = || kernel.holdings();
-        let picture = self.eye.look_with(btf.then_some(&mut walk), &self.rules)?;
+        let mut picture = self.eye.look_with(btf.then_some(&mut walk), &self.rules)?;
         let now = Kernel::now();
         self.closed.look(began, picture.sockets.iter());
+        picture.sockets.retain(|socket| self.closed.is_settled(socket, began));
         let survey = Survey {
             sockets: &picture.sockets,
             holdings: &picture.holdings,

@@ -69,6 +69,16 @@ impl Closed {
         Some(Known { subject: stranger(), since: None, state: TcpState::Closed, age })
     }
 
+    /// Whether enough is known of a socket that a look which began at `began` found: one that died during it may have its end still on
+    /// the way.
+    #[must_use]
+    pub fn is_settled(&self, socket: &SocketSnapshot, began: Mono) -> bool {
+        let Some(cookie) = socket.id.socket.cookie else { return true };
+        socket.state != TcpState::Closed
+            || self.ended.contains_key(&cookie)
+            || self.found.get(&cookie).is_some_and(|found| *found < began)
+    }
+
     /// Takes what a look that began at `began` found dead: all else that ended before has been closed by its process.
     pub fn look<'a>(&mut self, began: Mono, sockets: impl Iterator<Item = &'a SocketSnapshot>) {
         let dead: FxHashMap<Cookie, Mono> = sockets

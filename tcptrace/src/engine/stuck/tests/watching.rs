@@ -78,6 +78,7 @@ fn a_fd_that_outlives_its_connection_is_as_old_as_the_end_that_was_seen() {
     // Events were lost: it may have lived and died again.
     closed.observe(&Event::Lost { at: Mono(9 * S), count: 1, place: LossPlace::RingBuffer }, || None);
     assert_eq!(closed.known(&dead, Mono(9 * S)).unwrap().age, Span::at_least(S, None));
+    assert!(!closed.is_settled(&dead, Mono(8 * S)) && closed.is_settled(&dead, Mono(9 * S)));
     closed.look(Mono(10 * S), std::iter::empty());
     assert_eq!(closed.known(&dead, Mono(11 * S)), None);
 }
