@@ -1,43 +1,40 @@
-//! Every verdict of `tcptrace stuck` built for real, before tcptrace starts, and read back from its JSON.
+//! What `tcptrace stuck` says of sockets that are stuck for real, most of them before it starts, read back from its JSON.
 #![expect(
+    clippy::panic,
     clippy::unwrap_used,
     clippy::print_stdout,
     reason = "a test fails by panicking, and says why it skips"
 )]
 
+#[path = "live_stuck/check.rs"]
+mod check;
+#[path = "live_stuck/hands.rs"]
+mod hands;
+#[path = "live_stuck/hidden.rs"]
+mod hidden;
 #[path = "live_stuck/look.rs"]
 mod look;
+#[path = "live_stuck/recorded.rs"]
+mod recorded;
+#[path = "live_stuck/silence.rs"]
+mod silence;
 #[path = "live_stuck/space.rs"]
 mod space;
+#[path = "live_stuck/verdicts.rs"]
+mod verdicts;
+#[path = "live_stuck/watching.rs"]
+mod watching;
 
-use std::io::{IoSlice, Write as _};
-use std::mem::MaybeUninit;
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::os::fd::{AsFd as _, OwnedFd};
-use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::net::TcpStream;
+use std::process::Child;
+use std::time::Duration;
 
-use look::{Look, command};
-use rustix::net::{
-    AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
-};
 use serde_json::Value;
-use space::Space;
-
-const RULES: [&str; 3] = ["CLOSE_WAIT>1s", "FIN_WAIT_2>1s", "CLOSED>0s"];
 
 /// A process that ends with the test.
 struct Holder(Child);
 
 impl Holder {
-    /// Holds `socket` as its fd 0, inherited through fork and exec.
-    fn of(socket: TcpStream) -> Self {
-        let fd = OwnedFd::from(socket);
-        Self(Command::new("sleep").arg("300").stdin(Stdio::from(fd)).spawn().unwrap())
-    }
-
     fn pid(&self) -> u64 {
         self.0.id().into()
     }
@@ -54,14 +51,6 @@ fn me() -> u64 {
     std::process::id().into()
 }
 
-fn pass(socket: &TcpStream, over: &UnixStream) {
-    let mut room = [MaybeUninit::uninit(); 64];
-    let mut ancillary = SendAncillaryBuffer::new(&mut room);
-    let fds = [socket.as_fd()];
-    assert!(ancillary.push(SendAncillaryMessage::ScmRights(&fds)));
-    rustix::net::sendmsg(over, &[IoSlice::new(b"x")], &mut ancillary, SendFlags::empty()).unwrap();
-}
-
 fn reset(socket: TcpStream) {
     rustix::net::sockopt::set_socket_linger(&socket, Some(Duration::ZERO)).unwrap();
     drop(socket);
@@ -74,260 +63,4 @@ fn pids(record: &Value) -> Vec<u64> {
 fn opened(record: &Value, pid: u64) -> Option<bool> {
     let holders = record["holders"].as_array().unwrap();
     holders.iter().find(|holder| holder["pid"] == pid).unwrap()["opened_it"].as_bool()
-}
-
-/// `age_ns` lies below the true age and its bound above; `since` is when the state was entered, about.
-fn check_age(record: &Value, since: Instant) {
-    let truly = u64::try_from(since.elapsed().as_nanos()).unwrap();
-    let age = record["age_ns"].as_u64().unwrap();
-    assert!(age <= truly + 50_000_000, "{age} of at most {truly}: {record}");
-    assert_eq!(record["evidence"], "at_least", "{record}");
-}
-
-fn verdicts(host: &str, name: &str) {
-    let Some(space) = Space::new(name) else { return };
-    let look = Look::new(&space, &RULES);
-    let listener = space.inside(|| TcpListener::bind((host, 0)).unwrap());
-    let queue = space.inside(|| TcpListener::bind((host, 0)).unwrap());
-    let pair = || space.pair(&listener);
-    let port = |socket: &TcpStream| socket.peer_addr().unwrap().port();
-
-    let (leaked_peer, leaked) = pair();
-    let (unread_peer, unread) = pair();
-    let (draining_peer, draining) = pair();
-    let (inherited_peer, inherited) = pair();
-    let (kept_peer, kept) = pair();
-    let (flying_peer, flying) = pair();
-    let (dead_peer, dead) = pair();
-    let inherited_port = port(&inherited);
-    let flying_port = port(&flying);
-    // Who begins after a socket cannot have opened it: the clock of processes has 10 ms.
-    sleep(Duration::from_millis(100));
-    let child = Holder::of(inherited);
-    let twin = Holder::of(kept.try_clone().unwrap());
-    let (sender, _receiver) = UnixStream::pair().unwrap();
-    pass(&flying, &sender);
-    drop(flying);
-
-    draining.set_nonblocking(true).unwrap();
-    let since = Instant::now();
-    drop(leaked_peer);
-    (&unread_peer).write_all(&[7; 500]).unwrap();
-    drop(unread_peer);
-    draining_peer.shutdown(Shutdown::Write).unwrap();
-    while (&draining).write(&[7; 65536]).is_ok() {}
-    drop((inherited_peer, kept_peer, flying_peer));
-    reset(dead_peer);
-    let never = space.inside(|| TcpStream::connect(queue.local_addr().unwrap()).unwrap());
-    let never_port = never.local_addr().unwrap().port();
-    drop(never);
-
-    let one = look.wait(port(&leaked), "CLOSE_WAIT");
-    assert_eq!((&one["verdict"], pids(&one)), (&"leaked_fd".into(), vec![me()]), "{one}");
-    assert_eq!((&one["owner"]["pid"], &one["rule"]), (&me().into(), &"CLOSE_WAIT>1s".into()), "{one}");
-    assert_eq!(
-        (&one["recv_queue"], &one["keepalive"], &one["event"]),
-        (&0.into(), &false.into(), &"began".into())
-    );
-    check_age(&one, since);
-    assert!(one["at_most_ns"].as_u64().is_some(), "{one}");
-
-    let one = look.wait(port(&unread), "CLOSE_WAIT");
-    assert_eq!((&one["verdict"], &one["recv_queue"]), (&"unread_data".into(), &500.into()), "{one}");
-    check_age(&one, since);
-
-    let one = look.wait(port(&draining), "CLOSE_WAIT");
-    assert_eq!(one["verdict"], "draining", "{one}");
-    assert!(one["send_queue"].as_u64().unwrap() > 0, "{one}");
-    // Both ends are here, and each names the other.
-    assert_eq!(
-        (&one["peer"]["state"], &one["peer"]["owner"]["pid"]),
-        (&"FIN_WAIT_2".into(), &me().into()),
-        "{one}"
-    );
-    let server = listener.local_addr().unwrap().port();
-    let other = look.wait_for(|record| {
-        record["rport"] == server && record["lport"] == port(&draining) && record["state"] == "FIN_WAIT_2"
-    });
-    assert_eq!(other["verdict"], "peer_not_closing", "{other}");
-    assert_eq!((&other["peer"]["state"], pids(&other)), (&"CLOSE_WAIT".into(), vec![me()]), "{other}");
-    assert_eq!(other["peer"]["cookie"], one["cookie"]);
-
-    let one = look.wait(inherited_port, "CLOSE_WAIT");
-    assert_eq!((&one["verdict"], pids(&one)), (&"inherited_fd".into(), vec![child.pid()]), "{one}");
-    assert_eq!(opened(&one, child.pid()), Some(false));
-    assert_eq!(one["holders"][0]["comm"], "sleep");
-
-    let one = look.wait(port(&kept), "CLOSE_WAIT");
-    assert_eq!(one["verdict"], "leaked_fd", "{one}");
-    assert_eq!((opened(&one, me()), opened(&one, twin.pid())), (Some(true), Some(false)), "{one}");
-    assert_eq!(one["owner"]["pid"], me());
-
-    let one = look.wait(never_port, "CLOSE_WAIT");
-    assert_eq!((&one["verdict"], pids(&one)), (&"never_accepted".into(), vec![]), "{one}");
-    assert_eq!(one["listener"]["lport"], queue.local_addr().unwrap().port(), "{one}");
-    assert_eq!(
-        (&one["listener"]["owner"]["pid"], &one["owner"]["how"]),
-        (&me().into(), &"listener".into()),
-        "{one}"
-    );
-
-    let one = look.wait(flying_port, "CLOSE_WAIT");
-    assert_eq!(
-        (&one["verdict"], pids(&one), &one["owner"]),
-        (&"in_flight".into(), vec![], &Value::Null),
-        "{one}"
-    );
-
-    let one = look.wait(port_of_dead(&dead, &look, server), "CLOSED");
-    assert_eq!((&one["verdict"], pids(&one)), (&"dead_fd".into(), vec![me()]), "{one}");
-    assert!(one["explanation"].as_str().unwrap().contains("reset by the peer"), "{one}");
-}
-
-/// A dead socket no longer tells its peer; the record does.
-fn port_of_dead(_: &TcpStream, look: &Look, server: u16) -> u16 {
-    let one = look.wait_for(|record| record["state"] == "CLOSED" && record["lport"] == server);
-    u16::try_from(one["rport"].as_u64().unwrap()).unwrap()
-}
-
-#[test]
-fn each_verdict_of_ipv4_is_told_with_its_holders() {
-    verdicts("127.0.0.1", "v4");
-}
-
-#[test]
-fn each_verdict_of_ipv6_is_told_with_its_holders() {
-    verdicts("::1", "v6");
-}
-
-#[test]
-fn an_orphan_tells_when_it_ends_by_the_timeout_of_its_namespace() {
-    let Some(space) = Space::new("orphan") else { return };
-    space.inside(|| std::fs::write("/proc/sys/net/ipv4/tcp_fin_timeout", "30").unwrap());
-    let look = Look::new(&space, &["FIN_WAIT_2>1s"]);
-    let listener = space.inside(|| TcpListener::bind("127.0.0.1:0").unwrap());
-    let (client, server) = space.pair(&listener);
-    let since = Instant::now();
-    let port = client.local_addr().unwrap().port();
-    drop(client);
-    let one = look.wait_for(|record| record["lport"] == port);
-    assert_eq!((&one["verdict"], &one["timer"]), (&"orphan_waiting".into(), &"time_wait".into()), "{one}");
-    let left = one["timer_expires_ns"].as_u64().unwrap();
-    assert!((20_000_000_000..=30_000_000_000).contains(&left), "{one}");
-    assert!(one["explanation"].as_str().unwrap().contains("tcp_fin_timeout is 30 s"), "{one}");
-    assert!(u128::from(one["age_ns"].as_u64().unwrap()) <= since.elapsed().as_nanos() + 50_000_000, "{one}");
-    drop(server);
-}
-
-#[test]
-fn silence_is_told_from_a_peer_that_does_not_close() {
-    let Some(space) = Space::new("dark") else { return };
-    let far = Space::new("far").unwrap();
-    space.cable_to(&far);
-    let look =
-        Look::new(&space, &["FIN_WAIT_1>1s", "FIN_WAIT_2>1s", "SYN_SENT>1s", "SYN_RECV>1s", "LAST_ACK>1s"]);
-    let listener = far.inside(|| TcpListener::bind("10.98.0.2:0").unwrap());
-    let to = listener.local_addr().unwrap();
-    let connect = || {
-        let client = space.inside(|| TcpStream::connect(to).unwrap());
-        (client, listener.accept().unwrap().0)
-    };
-    let (half, half_peer) = connect();
-    let (gone, _gone_peer) = connect();
-    let (last, last_peer) = connect();
-    half.shutdown(Shutdown::Write).unwrap();
-    drop(last_peer);
-    let dump = Look::new(&space, &["FIN_WAIT_2>0s", "CLOSE_WAIT>0s"]);
-    let lport = |socket: &TcpStream| socket.local_addr().unwrap().port();
-    let (half_port, last_port) = (lport(&half), lport(&last));
-    dump.wait_for(|record| record["lport"] == half_port && record["state"] == "FIN_WAIT_2");
-    dump.wait_for(|record| record["lport"] == last_port && record["state"] == "CLOSE_WAIT");
-    // From here on nothing that is sent arrives.
-    space.darken("10.98.0.2");
-    far.darken("10.98.0.1");
-    reset(half_peer);
-    gone.shutdown(Shutdown::Write).unwrap();
-    drop(last);
-    let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
-    let _syn = space.inside(|| {
-        let socket = rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, None).unwrap();
-        assert_eq!(rustix::net::connect(&socket, &to), Err(rustix::io::Errno::INPROGRESS));
-        socket
-    });
-    let server = space.inside(|| TcpListener::bind("10.98.0.1:0").unwrap());
-    space.inside(|| space::forged_syn([10, 98, 0, 2], [10, 98, 0, 1], server.local_addr().unwrap().port()));
-
-    let gone_port = lport(&gone);
-    let one = look.wait_for(|record| record["lport"] == half_port);
-    assert_eq!(
-        (&one["verdict"], &one["peer"], pids(&one)),
-        (&"half_closed_by_us".into(), &Value::Null, vec![me()]),
-        "{one}"
-    );
-    let one = look.wait_for(|record| record["lport"] == gone_port);
-    assert_eq!((&one["verdict"], &one["state"]), (&"peer_gone".into(), &"FIN_WAIT_1".into()), "{one}");
-    assert_eq!((&one["timer"], pids(&one)), (&"retransmit".into(), vec![me()]), "{one}");
-    let one = look.wait_for(|record| record["lport"] == last_port);
-    assert_eq!((&one["verdict"], &one["state"]), (&"peer_gone".into(), &"LAST_ACK".into()), "{one}");
-    let one = look.wait_for(|record| record["state"] == "SYN_SENT");
-    assert_eq!((&one["verdict"], pids(&one)), (&"peer_gone".into(), vec![me()]), "{one}");
-    let one = look.wait_for(|record| record["state"] == "SYN_RECV");
-    assert_eq!((&one["verdict"], &one["owner"]["how"]), (&"half_open".into(), &"listener".into()), "{one}");
-}
-
-#[test]
-fn a_watch_tells_when_a_socket_gets_stuck_and_when_no_longer() {
-    let Some(space) = Space::new("watch") else { return };
-    let mut watch = look::Watch::start(&space, &["CLOSE_WAIT>1s"]);
-    let listener = space.inside(|| TcpListener::bind("127.0.0.1:0").unwrap());
-    let (client, server) = space.pair(&listener);
-    let port = client.local_addr().unwrap().port();
-    drop(client);
-    let began = watch.wait(port, "began");
-    assert_eq!((&began["verdict"], &began["evidence"]), (&"leaked_fd".into(), &"exact".into()), "{began}");
-    assert_eq!((&began["owner"]["how"], opened(&began, me())), (&"accept".into(), Some(true)), "{began}");
-    drop(server);
-    let ended = watch.wait(port, "ended");
-    assert!(ended["age_ns"].as_u64() >= began["age_ns"].as_u64(), "{ended}");
-    assert_eq!(ended["id"], began["id"]);
-}
-
-#[test]
-fn a_check_is_one_line_and_kill_closes_only_what_it_is_told_to() {
-    let Some(space) = Space::new("check") else { return };
-    let look = Look::new(&space, &["CLOSE_WAIT>1s"]);
-    let listener = space.inside(|| TcpListener::bind("127.0.0.1:0").unwrap());
-    let (client, server) = space.pair(&listener);
-    let port = client.local_addr().unwrap().port();
-    drop(client);
-    look.wait(port, "CLOSE_WAIT");
-    let netns = space.netns.inode.to_string();
-    let run = |words: &[&str]| {
-        let output = command(words).args(["--netns", &netns, "--rule", "CLOSE_WAIT>1s"]).output().unwrap();
-        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
-    };
-    for (limits, code, word) in [
-        (&["--warning", "5"][..], 0, "OK"),
-        (&[], 1, "WARNING"),
-        (&["--critical", "age>1s"], 2, "CRITICAL"),
-        (&["--critical", "soon"], 3, "UNKNOWN"),
-    ] {
-        let (status, text) = run(&[&["stuck", "--check"], limits].concat());
-        assert_eq!((status, text.lines().count()), (code, 1), "{text}");
-        assert!(text.starts_with(&format!("TCPTRACE {word}")), "{text}");
-        assert!(code == 3 || text.contains("| stuck=1;"), "{text}");
-    }
-    let (status, text) = run(&["kill", "--verdict", "unread_data", "--yes"]);
-    assert_eq!((status, text.as_str()), (0, ""));
-    let (status, text) = run(&["kill", "--verdict", "leaked_fd"]);
-    assert!(status == 0 && text.starts_with("would close CLOSE_WAIT leaked_fd"), "{text}");
-    assert!(text.contains("RST"), "{text}");
-    look.wait(port, "CLOSE_WAIT");
-    let (status, text) = run(&["kill", "--verdict", "leaked_fd", "--yes"]);
-    assert!(status == 0 && text.starts_with("closed CLOSE_WAIT"), "{status} {text}");
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while look.records().iter().any(|record| record["state"] == "CLOSE_WAIT") {
-        assert!(Instant::now() < deadline, "it is still there");
-    }
-    drop(server);
 }

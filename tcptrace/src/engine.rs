@@ -296,6 +296,13 @@ impl Engine {
         (!life.hidden).then(|| life.subject())
     }
 
+    /// A number for a connection that is none of ours: a dead fd.
+    pub fn number(&mut self) -> ConnectionId {
+        let id = self.next_id;
+        self.next_id += 1;
+        ConnectionId(id)
+    }
+
     /// Whether a socket of a dump is one that is known already.
     #[must_use]
     pub fn knows(&self, snapshot: &SocketSnapshot) -> bool {

@@ -169,10 +169,14 @@ impl Plan {
             }
             Some(Command::Lives(lives)) => Kind::Lives(Lives::new(lives)?),
             Some(Command::Hist(hist)) => Kind::Hist(Hist::new(hist, host)?),
-            Some(Command::Stuck(stuck)) if stuck.watch || stuck.stacks => Kind::Stuck(Watch::new(stuck)?),
+            Some(Command::Stuck(stuck)) if stuck.watch || stuck.stacks => {
+                Kind::Stuck(Watch::new(args, stuck)?)
+            }
             Some(Command::Stuck(stuck)) => {
                 conflict::check(args)?;
                 conflict::refuse_tracing(args, "stuck")?;
+                let elsewhere = elsewhere::Elsewhere(host);
+                let host: &dyn Host = if tracing.from.is_some() { &elsewhere } else { host };
                 return Stuck::new(args, stuck, host).map(|stuck| Self::Stuck(Box::new(stuck)));
             }
             Some(Command::Kill(kill)) => {

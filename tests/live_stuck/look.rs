@@ -1,6 +1,7 @@
 //! Runs the binary and reads what it says.
 
 use std::io::{BufRead as _, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::spawn;
@@ -118,6 +119,39 @@ impl Watch {
     /// Waits for the next record.
     pub(crate) fn next(&mut self) -> Value {
         self.records.recv_timeout(PATIENCE).unwrap()
+    }
+}
+
+impl Watch {
+    /// What it has said that nobody has waited for.
+    pub(crate) fn drain(&self) -> Vec<Value> {
+        self.records.try_iter().collect()
+    }
+}
+
+/// `tcptrace record` of one namespace.
+pub(crate) struct Recording(Child);
+
+impl Recording {
+    /// On return it traces.
+    pub(crate) fn start(space: &Space, path: &Path) -> Self {
+        let netns = space.netns.inode.to_string();
+        let mut child =
+            command(&["record", "--netns", &netns]).arg(path).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok);
+        assert!(said.any(|line| line.contains("Ctrl-C ends")));
+        spawn(move || said.for_each(drop));
+        Self(child)
+    }
+
+    /// Ends it and waits until the file is closed.
+    pub(crate) fn stop(mut self) {
+        rustix::process::kill_process(
+            rustix::process::Pid::from_child(&self.0),
+            rustix::process::Signal::INT,
+        )
+        .unwrap();
+        assert!(self.0.wait().unwrap().success());
     }
 }
 

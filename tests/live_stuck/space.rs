@@ -59,6 +59,17 @@ impl Space {
     }
 }
 
+impl Space {
+    /// Replaces the packet filter of the namespace.
+    pub(crate) fn nft(&self, rules: &str) {
+        let output = Command::new("ip")
+            .args(["netns", "exec", &self.name, "nft", &format!("flush ruleset; {rules}")])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{rules}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
 impl Drop for Space {
     fn drop(&mut self) {
         let _ = Command::new("ip").args(["netns", "del", &self.name]).status();

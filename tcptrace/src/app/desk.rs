@@ -61,7 +61,7 @@ impl Desk {
     /// Tells of a stuck socket, which was found beside the events.
     pub(super) fn tell_stuck(
         &mut self,
-        look: impl FnOnce(&Engine, &Filter, &mut dyn FnMut(&Stuck)) -> Result<(), Failure>,
+        look: impl FnOnce(&mut Engine, &Filter, &mut dyn FnMut(&Stuck)) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let Self { engine, gate, sink, trouble, .. } = self;
         let filter = gate.filter_mut().clone();

@@ -1,6 +1,7 @@
 //! `tcptrace doctor`: look, watch, look again, and say what is wrong.
 
 mod gather;
+mod recorded;
 mod watch;
 
 use std::fs;
@@ -31,6 +32,11 @@ pub(super) fn run(plan: &Doctor) -> Result<ExitCode, Failure> {
     }
     // A file that cannot be read is told before anything is looked at.
     let file = plan.sysctl.as_deref().map(|path| read(path).map(|bytes| (path, bytes))).transpose()?;
+    if let Some(recording) = &plan.from {
+        let (mut facts, anchor) = recorded::run(plan, recording)?;
+        narrow(plan, &mut facts);
+        return conclude(plan, &facts, &engine::examine(&facts), anchor);
+    }
     let (mut set, opened) = DiagSet::open().map_err(|error| {
         Failure::new(
             ExitCode::Unsuitable,
@@ -52,11 +58,7 @@ pub(super) fn run(plan: &Doctor) -> Result<ExitCode, Failure> {
         facts.traffic = traffic;
     }
     facts.now = gather::picture(&mut set, &plan.netns, &mut |_| {});
-    if !plan.pids.is_empty() {
-        for picture in facts.before.iter_mut().chain([&mut facts.now]) {
-            engine::narrow(picture, &plan.pids);
-        }
-    }
+    narrow(plan, &mut facts);
     let findings = match &file {
         Some((path, bytes)) => {
             let exists = |name: &str| sysctl::here(name).is_ok() || known_directory(name);
@@ -67,7 +69,26 @@ pub(super) fn run(plan: &Doctor) -> Result<ExitCode, Failure> {
         }
         None => engine::examine(&facts),
     };
-    print(plan, &facts, &findings)?;
+    conclude(plan, &facts, &findings, anchor(sock_diag::now()))
+}
+
+/// Leaves what `--pid` asks for.
+fn narrow(plan: &Doctor, facts: &mut Facts) {
+    if !plan.pids.is_empty() {
+        for picture in facts.before.iter_mut().chain([&mut facts.now]) {
+            engine::narrow(picture, &plan.pids);
+        }
+    }
+}
+
+/// Prints the findings, and says by the exit code whether one needs doing.
+fn conclude(
+    plan: &Doctor,
+    facts: &Facts,
+    findings: &[Finding],
+    anchor: ClockAnchor,
+) -> Result<ExitCode, Failure> {
+    print(plan, facts, findings, anchor)?;
     let trouble = findings.iter().any(|finding| finding.severity >= Severity::Warning);
     Ok(if trouble { ExitCode::Findings } else { ExitCode::Ok })
 }
@@ -95,13 +116,12 @@ fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     Ok(bytes)
 }
 
-fn print(plan: &Doctor, facts: &Facts, findings: &[Finding]) -> Result<(), Failure> {
-    let now = sock_diag::now();
+fn print(plan: &Doctor, facts: &Facts, findings: &[Finding], anchor: ClockAnchor) -> Result<(), Failure> {
     let mut out = io::BufWriter::new(io::stdout().lock());
     let written = if plan.json {
         let last = plan.sysctl.is_none().then(|| engine::conclusion(findings));
         let all: Vec<Finding> = findings.iter().cloned().chain(last).collect();
-        sink::records(&all, anchor(now), now, &mut out)
+        sink::records(&all, anchor, facts.now.at, &mut out)
     } else if plan.sysctl.is_some() {
         sink::audit(findings, &mut out)
     } else {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use super::stuck::picture::Eye;
+use super::stuck::eye::Eye;
 use super::stuck::say;
 use crate::engine::stuck::Stuck;
 use crate::engine::stuck::survey::Survey;

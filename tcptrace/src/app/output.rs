@@ -101,7 +101,12 @@ pub(super) fn sink(plan: &Trace, into: Inlet, anchor: ClockAnchor) -> Result<Box
             match stream {
                 Stream::Stuck => {
                     let clock = Clock::new(style.time, anchor, output.wide);
-                    let telling = if plan.takes_stacks() { Telling::Sites } else { Telling::Live };
+                    let each = matches!(&plan.kind, Kind::Stuck(watch) if watch.each);
+                    let telling = match () {
+                        () if plan.takes_stacks() => Telling::Sites,
+                        () if each => Telling::LiveEach,
+                        () => Telling::Live,
+                    };
                     Box::new(StuckSink::<Inlet, Stderr>::new(into, io::stderr(), telling, clock, false))
                 }
                 Stream::Lives => Box::new(LivesSink::<Inlet, Stderr>::new(into, io::stderr(), &style)),

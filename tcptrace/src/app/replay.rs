@@ -10,6 +10,7 @@ use super::desk::Desk;
 use super::hist::Tally;
 use super::output;
 use super::spool::{Spool, judge};
+use super::stuck::recorded::{RecordedWatch, notes};
 use crate::engine::gate::Gate;
 use crate::engine::{Config, Engine};
 use crate::failure::{ExitCode, Failure};
@@ -45,7 +46,19 @@ async fn play(plan: &Trace, header: &Header, mut replay: Replay, spool: Spool) -
         Kind::Stream | Kind::Lives(_) | Kind::Stuck(_) => output::sink(plan, spool.inlet(), header.anchor)?,
     };
     let gate = Gate::new(plan.filter.clone(), plan.show(), plan.count);
-    let mut desk = Desk::new(Engine::new(config(plan, header)), gate, sink, None);
+    let config = Config {
+        through_time_wait: matches!(&plan.kind, Kind::Lives(lives) if lives.through_time_wait),
+        destroys: header.destroys && matches!(plan.kind, Kind::Lives(_)),
+        ..config(header, plan.max_connections)
+    };
+    let mut desk = Desk::new(Engine::new(config), gate, sink, None);
+    let mut watch = match (&plan.kind, &plan.flag_stuck) {
+        (Kind::Stuck(watch), _) | (_, Some(watch)) => {
+            notes(header).for_each(|note| say(&format!("note: {note}")));
+            Some(RecordedWatch::new(&watch.rules))
+        }
+        _ => None,
+    };
     let mut pace = plan.pace.then(|| Pace::new(Instant::now()));
     let (mut events, mut first, mut last) = (Vec::new(), None, header.anchor.mono);
     'all: loop {
@@ -69,6 +82,11 @@ async fn play(plan: &Trace, header: &Header, mut replay: Replay, spool: Spool) -
                 desk.gate.filter_mut().pids.insert(child);
             }
             desk.observe(&event);
+            if let (Some(watch), Some(at)) = (&mut watch, at)
+                && watch.is_due(at)
+            {
+                look(watch, at, &mut desk)?;
+            }
         }
         desk.flush();
         if stopped(&mut int, &mut term, spool.room()).await {
@@ -85,8 +103,10 @@ async fn play(plan: &Trace, header: &Header, mut replay: Replay, spool: Spool) -
         }
     }
     if let Some(warning) = replay.warning() {
-        // Nobody may read stderr.
-        let _ = writeln!(io::stderr(), "tcptrace: {warning}");
+        say(&warning);
+    }
+    if let Some(watch) = &mut watch {
+        look(watch, last, &mut desk)?;
     }
     desk.finish(last, plan.wants_unfinished());
     let summary = Summary {
@@ -118,17 +138,31 @@ async fn stopped(int: &mut Signal, term: &mut Signal, work: impl Future<Output =
     }
 }
 
+/// Looks for stuck sockets at a moment of the recording.
+fn look(watch: &mut RecordedWatch, at: Mono, desk: &mut Desk) -> Result<(), Failure> {
+    desk.tell_stuck(|engine, filter, out| {
+        watch.look(at, engine, filter, out);
+        Ok(())
+    })
+}
+
+/// A line for the person at the terminal.
+fn say(line: &str) {
+    // Nobody may read stderr.
+    let _ = writeln!(io::stderr(), "tcptrace: {line}");
+}
+
 /// The engine as it was told what it was told.
-fn config(plan: &Trace, header: &Header) -> Config {
+pub(super) fn config(header: &Header, max_connections: usize) -> Config {
     Config {
-        max_connections: plan.max_connections,
-        through_time_wait: matches!(&plan.kind, Kind::Lives(lives) if lives.through_time_wait),
+        max_connections,
+        through_time_wait: false,
         fin_timeout_s: header.fin_timeout_s,
         hz: header.hz,
         own_pid: header.own_pid,
         cookies: header.cookies,
         resets: header.resets,
-        destroys: header.destroys && matches!(plan.kind, Kind::Lives(_)),
+        destroys: false,
         timers: header.exact,
         complete_since: header.complete_since,
     }

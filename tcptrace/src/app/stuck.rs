@@ -1,7 +1,9 @@
 //! `tcptrace stuck`: one look at all sockets of the host.
 
+pub(super) mod eye;
 pub(super) mod openings;
 pub(super) mod picture;
+pub(super) mod recorded;
 pub(super) mod watch;
 
 use std::io::{self, Stderr, Write as _};
@@ -23,7 +25,11 @@ use crate::sink::json::{JsonSink, Stream};
 use crate::sink::stuck::{StuckSink, Telling};
 use crate::sink::time::{Clock, TimeStyle};
 use crate::source::sock_diag::now;
-use picture::Eye;
+use eye::Eye;
+use recorded::Recorded;
+
+/// What is stuck still is said after this time, then after twice that, and so on.
+const AGAIN: Duration = Duration::from_secs(60);
 
 /// Looks, and says what it found.
 ///
@@ -35,9 +41,19 @@ pub(super) fn run(plan: &plan::Stuck) -> Result<ExitCode, Failure> {
     }
     let began = now();
     let file = output::file(&plan.output)?;
-    let mut eye = Eye::open()?;
-    let found = look(&mut eye, plan)?;
-    for note in plan.notes.iter().chain(eye.notes()) {
+    let Look { found, anchor, duration_ns, notes } = match &plan.from {
+        Some(recording) => {
+            let Recorded { found, anchor, duration_ns, notes } = recorded::run(plan, recording)?;
+            Look { found, anchor, duration_ns, notes }
+        }
+        None => {
+            let mut eye = Eye::open()?;
+            let found = look(&mut eye, plan)?;
+            let duration_ns = now().since(began);
+            Look { found, anchor: output::anchor(began), duration_ns, notes: eye.notes().to_vec() }
+        }
+    };
+    for note in plan.notes.iter().chain(&notes) {
         say(&format!("note: {note}"));
     }
     // A redirected stdout keeps what it had; a file of ours is replaced, now that there is something to write.
@@ -48,9 +64,8 @@ pub(super) fn run(plan: &plan::Stuck) -> Result<ExitCode, Failure> {
             Failure::new(ExitCode::Runtime, format!("--output {}: {error}", path.display()))
         })?;
     }
-    let mut sink = sink(plan, file, output::anchor(began))?;
-    let summary =
-        Summary { connections: found.looked_at, duration_ns: now().since(began), ..Summary::default() };
+    let mut sink = sink(plan, file, anchor)?;
+    let summary = Summary { connections: found.looked_at, duration_ns, ..Summary::default() };
     let written = found
         .stuck
         .iter()
@@ -62,8 +77,16 @@ pub(super) fn run(plan: &plan::Stuck) -> Result<ExitCode, Failure> {
         }
         _ => {}
     }
-    say(&closing(&found, &summary));
+    say(&closing(&found, &summary, plan.from.is_some()));
     Ok(if found.stuck.is_empty() { ExitCode::Ok } else { ExitCode::Findings })
+}
+
+/// What a look came to.
+struct Look {
+    found: Findings,
+    anchor: ClockAnchor,
+    duration_ns: u64,
+    notes: Vec<String>,
 }
 
 /// One look with the plan's rules and filter.
@@ -76,7 +99,9 @@ fn look(eye: &mut Eye, plan: &plan::Stuck) -> Result<Findings, Failure> {
         filter: &plan.filter,
         own_pid: std::process::id(),
     };
-    Ok(survey.findings(&picture))
+    let mut found = survey.findings(&picture);
+    found.settle();
+    Ok(found)
 }
 
 fn sink(plan: &plan::Stuck, file: std::fs::File, anchor: ClockAnchor) -> Result<Box<dyn Sink>, Failure> {
@@ -84,7 +109,7 @@ fn sink(plan: &plan::Stuck, file: std::fs::File, anchor: ClockAnchor) -> Result<
     Ok(match output.format {
         Format::Json => {
             let sink = JsonSink::new(file, Stream::Stuck, anchor);
-            match CgroupNames::open() {
+            match CgroupNames::open().filter(|_| plan.from.is_none()) {
                 Some(names) => Box::new(sink.with_names(Box::new(names))),
                 None => Box::new(sink),
             }
@@ -101,13 +126,24 @@ fn sink(plan: &plan::Stuck, file: std::fs::File, anchor: ClockAnchor) -> Result<
     })
 }
 
-fn closing(found: &Findings, summary: &Summary) -> String {
+fn closing(found: &Findings, summary: &Summary, recorded: bool) -> String {
     let number = found.stuck.len();
     let mut text = match number {
         0 => "no socket is stuck".to_owned(),
         1 => "1 socket is stuck".to_owned(),
         _ => format!("{number} sockets are stuck"),
     };
+    if recorded {
+        text.push_str(&format!(
+            " at the end of the recording ({} looked at after {} s)",
+            found.looked_at,
+            summary.duration_ns / 1_000_000_000
+        ));
+        if found.undecided > 0 {
+            text.push_str(&format!("; of {} more it does not tell the age well enough", found.undecided));
+        }
+        return text;
+    }
     text.push_str(&format!(" ({} looked at in {} ms)", found.looked_at, summary.duration_ns / 1_000_000));
     if found.undecided > 0 {
         text.push_str(&format!(
@@ -164,12 +200,12 @@ fn judged(stuck: &[Stuck], figures: &Figures, check: &Check) -> (String, ExitCod
             || "nobody".to_owned(),
             |task| format!("{}[{}]", task.comm.as_str().escape_default(), task.pid),
         );
-        let verdict = worst.verdict.map_or("no verdict", |verdict| verdict.name());
-        let port = worst.lport.map_or_else(String::new, |port| format!(" on port {port}"));
+        let verdict = worst.key.verdict.map_or("no verdict", |verdict| verdict.name());
+        let port = worst.key.lport.map_or_else(String::new, |port| format!(" on port {port}"));
         line.push_str(&format!(
             ", most: {} {} {verdict} of {owner}{port}, oldest {} s",
             worst.sockets.len(),
-            worst.state.name(),
+            worst.key.state.name(),
             figures.oldest_ns / 1_000_000_000
         ));
     }

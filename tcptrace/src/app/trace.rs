@@ -179,10 +179,10 @@ impl Run<'_> {
     }
 
     fn drain(&mut self) -> usize {
-        let Self { kernel, desk, processes, newest, watch, .. } = self;
+        let Self { kernel, desk, watch, processes, newest, .. } = self;
         kernel.drain(BUDGET, |event| {
             if let Some(watch) = watch {
-                watch.observe(&event);
+                watch.observe(&event, &desk.engine);
             }
             if let Event::StateChange(change) = &event {
                 *newest = change.at;
@@ -230,12 +230,16 @@ impl Run<'_> {
 
     fn count_losses(&mut self) {
         for (place, count) in self.kernel.losses() {
+            let lost = Event::Lost { at: Kernel::now(), count, place };
+            if let Some(watch) = &mut self.watch {
+                watch.observe(&lost, &self.desk.engine);
+            }
             if self.plan.output.format == Format::Json {
                 let total = self.desk.engine.lost() + count;
                 // Nobody may read stderr.
                 let _ = notice::write_lost(&mut io::stderr(), count, place, total);
             }
-            self.desk.observe(&Event::Lost { at: Kernel::now(), count, place });
+            self.desk.observe(&lost);
         }
         let hints = self.kernel.lost_hints();
         if hints > 0 {
@@ -300,6 +304,10 @@ impl Run<'_> {
             return self.desk.engine.subject(&snapshot.id.socket).is_some();
         }
         let filter = self.desk.gate.filter_mut();
+        // The kernel half tells nothing of other namespaces: such a socket would stand still for ever.
+        if !filter.netns.is_empty() && snapshot.id.netns.is_some_and(|netns| !filter.netns.contains(&netns)) {
+            return false;
+        }
         let own = snapshot.owner.is_some_and(|owner| filter.pids.contains(&owner.task.pid));
         if own
             && snapshot.state == TcpState::Listen

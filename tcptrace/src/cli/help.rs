@@ -49,6 +49,8 @@ Examples:
   sudo tcptrace stuck --watch                             tell when a socket gets stuck, and when no longer
   sudo tcptrace stuck --stacks --pid 1234 --rule 'CLOSE_WAIT>30s'   and where in its program each was opened
   sudo tcptrace stuck --check --warning 10 --critical 'count>100,age>1h'   a Nagios plugin
+  sudo tcptrace stuck --check --warning 'growth>5' --interval 30s          the same, by growth a minute
+  tcptrace stuck --from rec.jsonl.zst                     as it was at the end of a recording
 ";
 
 const DOCTOR_EXAMPLES: &str = "\
@@ -58,6 +60,7 @@ Examples:
   sudo tcptrace doctor --pid 1234 -d 1m                one process and its peers, for a minute
   sudo tcptrace doctor --sysctl /etc/sysctl.d/99.conf  what each line of it would do here
   sudo tcptrace doctor -o json                         `finding` records, for a program
+  tcptrace doctor --from rec.jsonl.zst                 what a recording tells, without root
 ";
 
 const RECORD_EXAMPLES: &str = "\

@@ -12,7 +12,7 @@ pub struct StuckArgs {
     /// among those), `held` or `orphan` (a process has an fd of it, or none). The default rules are listed below.
     #[arg(long = "rule", value_name = "RULE")]
     pub rules: Vec<String>,
-    /// List every socket, however many there are; else more than 20 are told in groups
+    /// List every socket, however many there are; else more than 20 are told in groups, with --watch also how fast each grows
     #[arg(long)]
     pub each: bool,
     /// Keep tracing: tell when a socket gets stuck, is so still, and no longer is
@@ -27,6 +27,8 @@ pub struct StuckArgs {
     #[arg(long)]
     pub stacks: bool,
     /// One line for Nagios and its kin, with performance data; exits with 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN
+    ///
+    /// Looks once; with a growth limit it looks twice, --interval apart, since one look knows no growth.
     #[arg(long)]
     pub check: bool,
     /// With --check: WARNING when count>N, age>TIME or growth>N (a minute) (default: `count>0`)
@@ -35,7 +37,7 @@ pub struct StuckArgs {
     /// With --check: CRITICAL, as --warning [default: never]
     #[arg(long, value_name = "LIMIT,…", value_delimiter = ',')]
     pub critical: Vec<String>,
-    /// With --check and a growth limit: time between the two looks [default: 10s]
+    /// With --check and a growth limit: time between the two looks, which it waits [default: 10s]
     #[arg(long, value_name = "TIME")]
     pub interval: Option<String>,
 }

@@ -15,6 +15,7 @@ mod leak;
 mod narrow;
 mod orphans;
 mod ports;
+mod recorded;
 #[cfg(test)]
 mod sample;
 mod states;
@@ -112,19 +113,20 @@ impl Finding {
 /// Runs every check; the worst comes first, and of equals what the checks find first.
 #[must_use]
 pub fn examine(facts: &Facts) -> Vec<Finding> {
-    let checks: [fn(&Facts) -> Vec<Finding>; 10] = [
+    type Check = fn(&Facts) -> Vec<Finding>;
+    let checks: [Check; 8] = [
         states::check,
         leak::check,
         ports::check,
-        backlog::check,
         time_wait::check,
         orphans::check,
         ends::check,
-        keepalive::check,
         sysctls::check,
         tales::check,
     ];
-    let mut findings: Vec<Finding> = checks.into_iter().flat_map(|check| check(facts)).collect();
+    let living: [Check; 2] = [backlog::check, keepalive::check];
+    let others: &[Check] = if facts.recorded { &[recorded::missing] } else { &living };
+    let mut findings: Vec<Finding> = checks.iter().chain(others).flat_map(|check| check(facts)).collect();
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
 }

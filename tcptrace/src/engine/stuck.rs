@@ -4,16 +4,19 @@
 
 mod age;
 pub mod alarm;
+pub mod closed;
 pub mod follow;
 pub mod group;
 mod opener;
 mod places;
+pub mod recorded;
 pub mod rule;
 pub mod site;
 pub mod stack;
 pub mod survey;
 #[cfg(test)]
 mod tests;
+pub mod trend;
 pub mod verdict;
 pub mod witness;
 mod words;
@@ -73,10 +76,34 @@ pub struct Other {
     pub state: TcpState,
     /// Who holds it.
     pub owner: Option<Owner>,
-    /// Bytes in its receive queue; of a listener, connections that wait for accept().
-    pub receive_queue: u32,
-    /// Bytes in its send queue; of a listener, the limit of that queue.
-    pub send_queue: u32,
+    /// Bytes in its receive queue; of a listener, connections that wait for accept(). `None` in a recording.
+    pub receive_queue: Option<u32>,
+    /// Bytes in its send queue; of a listener, the limit of that queue. `None` in a recording.
+    pub send_queue: Option<u32>,
+}
+
+impl Other {
+    /// Its accept queue has no room left (Linux `include/net/sock.h:sk_acceptq_is_full`).
+    fn is_full(&self) -> bool {
+        self.receive_queue > self.send_queue
+    }
+}
+
+/// The group that a stuck socket belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Crowd {
+    /// What its sockets have in common.
+    pub key: group::Key,
+    /// How many they are.
+    pub count: u64,
+    /// Of so many stuck sockets in all.
+    pub of: u64,
+    /// Age of the oldest.
+    pub oldest: Span,
+    /// Median age, nanoseconds, of those whose age is known.
+    pub median_ns: Option<u64>,
+    /// By how many it grows a minute; `None` when looked at only once, or not for long.
+    pub growth_per_minute: Option<i64>,
 }
 
 /// One stuck socket.
@@ -104,8 +131,8 @@ pub struct Stuck {
     pub timer: Option<Timer>,
     /// SO_KEEPALIVE, where known.
     pub keepalive: Option<bool>,
-    /// Everyone who holds it.
-    pub holders: Vec<Holder>,
+    /// Everyone who holds it; `None` where only a recording was asked, which does not tell.
+    pub holders: Option<Vec<Holder>>,
     /// The listener in whose queue it waits.
     pub listener: Option<Other>,
     /// Its other end, where that is on this host.
@@ -114,6 +141,8 @@ pub struct Stuck {
     pub verdict: Option<Verdict>,
     /// What it may mean as well.
     pub alternative: Option<Verdict>,
+    /// Its group; `None` where nobody asked.
+    pub crowd: Option<Crowd>,
     /// One sentence about this socket.
     pub explanation: String,
     /// One sentence of what to do.

@@ -1,5 +1,6 @@
 //! A socket as a dump (sock_diag or an iterator) finds it.
 
+use super::evidence::{Evidence, Span};
 use super::owner::Owner;
 use super::socket::{Counters, SocketId};
 use super::state::TcpState;
@@ -39,6 +40,22 @@ pub struct Age {
     pub at_least_ns: u64,
     /// It is at most this old; `None` when nothing bounds it.
     pub at_most_ns: Option<u64>,
+}
+
+impl From<Span> for Age {
+    /// The bounds that the evidence gives; an estimate without a largest error gives none.
+    fn from(span: Span) -> Self {
+        let ns = span.ns.unwrap_or(0);
+        match span.evidence {
+            Evidence::Exact => Self { at_least_ns: ns, at_most_ns: Some(ns) },
+            Evidence::AtLeast => Self { at_least_ns: ns, at_most_ns: span.at_most_ns },
+            Evidence::Estimated => Self {
+                at_least_ns: ns.saturating_sub(span.error_ns.unwrap_or(ns)),
+                at_most_ns: span.error_ns.map(|error| ns.saturating_add(error)),
+            },
+            Evidence::Unknown => Self::default(),
+        }
+    }
 }
 
 /// A kernel timer of a socket (`inet_diag`: idiag_timer, idiag_expires, idiag_retrans).

@@ -33,10 +33,6 @@ pub(super) fn check(args: &Args) -> Result<(), Failure> {
             "--flag-stuck is what `stuck` does anyway: use --watch and --rule",
         ),
         (
-            tracing.from.is_some() && (stuck || tracing.flag_stuck.is_some()),
-            "--from does not go with stuck sockets: a recording does not hold who holds them; look at the living host",
-        ),
-        (
             tracing.raw && tracing.flag_stuck.is_some(),
             "--raw and --flag-stuck contradict each other: what is stuck is no event of the kernel; leave one out",
         ),
@@ -179,6 +175,8 @@ pub(super) fn check_trace(trace: &Trace) -> Result<(), Failure> {
 /// Commands that look once take no flags about tracing.
 pub(super) fn refuse_tracing(args: &Args, command: &str) -> Result<(), Failure> {
     let tracing = TracingArgs { verbose: 0, ..args.tracing.clone() };
+    // The end of a recording can be looked at as well.
+    let tracing = if command == "stuck" { TracingArgs { from: None, ..tracing } } else { tracing };
     if tracing == TracingArgs::default() && !args.filter.follow_forks {
         return Ok(());
     }

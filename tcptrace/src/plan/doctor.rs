@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{conflict, place, process, quantity};
+use super::{conflict, elsewhere, place, process, quantity};
 use crate::cli::{Args, DoctorArgs, FilterArgs, TracingArgs};
 use crate::failure::Failure;
 use crate::source::host::Host;
@@ -17,6 +17,8 @@ const WATCH: Duration = Duration::from_secs(10);
 pub struct Doctor {
     /// How long to watch; `None` to look once.
     pub watch: Option<Duration>,
+    /// Examine this recording instead of this host; `watch` is then how much of it, `None` for all.
+    pub from: Option<PathBuf>,
     /// The file to judge instead.
     pub sysctl: Option<PathBuf>,
     /// These processes and their peers; empty for all.
@@ -44,24 +46,36 @@ impl Doctor {
                 file.display()
             )));
         }
+        let from = args.tracing.from.clone();
+        if from.is_some() && (*instant || sysctl.is_some()) {
+            return Err(Failure::usage(
+                "--from goes with neither --instant nor --sysctl: a recording holds a time, and not the host that a file is for",
+            ));
+        }
+        if from.is_some() {
+            elsewhere::check(&args.filter)?;
+        }
         // What remains must be what every command that prints text or JSON refuses.
         let rest = Args {
             filter: FilterArgs { pids: Vec::new(), netns: Vec::new(), ..args.filter.clone() },
-            tracing: TracingArgs { duration: None, ..args.tracing.clone() },
+            tracing: TracingArgs { duration: None, from: None, ..args.tracing.clone() },
             ..args.clone()
         };
         let json = conflict::refuse_all_but_json(&rest, "doctor").map_err(|_| {
             Failure::usage(
-                "`tcptrace doctor` takes --pid, --netns, -d and -o json or text, no other filters and output flags: leave them out",
+                "`tcptrace doctor` takes --pid, --netns, -d, --from and -o json or text, no other filters and output flags: leave them out",
             )
         })?;
         let mut notes = Vec::new();
         let watch = match duration {
             Some(word) => Some(quantity::run_time("--duration", word)?),
-            None => (!*instant && sysctl.is_none()).then_some(WATCH),
+            None => (!*instant && sysctl.is_none() && from.is_none()).then_some(WATCH),
         };
+        let elsewhere = elsewhere::Elsewhere(host);
+        let host: &dyn Host = if from.is_some() { &elsewhere } else { host };
         Ok(Self {
             watch,
+            from,
             sysctl: sysctl.clone(),
             pids: process::pids(pids, host, &mut notes)?.into_iter().collect(),
             netns: place::namespaces(netns, host, &mut notes)?.into_iter().collect(),

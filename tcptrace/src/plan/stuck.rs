@@ -1,5 +1,6 @@
 //! What `tcptrace stuck` and `tcptrace kill` do.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::output::Output;
@@ -19,6 +20,8 @@ const INTERVAL: Duration = Duration::from_secs(10);
 /// One look for stuck sockets.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Stuck {
+    /// Look at the end of this recording instead of at this host.
+    pub from: Option<PathBuf>,
     /// Which sockets.
     pub filter: Filter,
     /// What counts as stuck.
@@ -66,6 +69,8 @@ pub struct Watch {
     pub rules: Vec<StuckRule>,
     /// And where each was opened.
     pub stacks: bool,
+    /// Tell every one, however many there are.
+    pub each: bool,
 }
 
 /// Rules out of words, or the default ones.
@@ -122,6 +127,12 @@ impl Stuck {
         if limited && !check {
             return Err(Failure::usage("--warning, --critical and --interval are limits of --check: add it"));
         }
+        let from = args.tracing.from.clone();
+        if *check && from.is_some() {
+            return Err(Failure::usage(
+                "--check and --from contradict each other: a check is of the living host; leave one out",
+            ));
+        }
         let mut notes = Vec::new();
         let check = check
             .then(|| {
@@ -143,6 +154,7 @@ impl Stuck {
             .transpose()?;
         Ok(Self {
             filter: filter_of(&args.filter, host, &mut notes)?,
+            from,
             rules: rules(words)?,
             each: *each,
             check,
@@ -154,21 +166,26 @@ impl Stuck {
 
 impl Watch {
     /// Judges the flags of `stuck --watch`.
-    pub(super) fn new(stuck: &StuckArgs) -> Result<Self, Failure> {
+    pub(super) fn new(args: &Args, stuck: &StuckArgs) -> Result<Self, Failure> {
+        if stuck.stacks && args.tracing.from.is_some() {
+            return Err(Failure::usage(
+                "--stacks and --from contradict each other: a recording has no stacks, so look at the living host or leave out --stacks",
+            ));
+        }
         if stuck.check {
             let flag = if stuck.stacks { "--stacks" } else { "--watch" };
             return Err(Failure::usage(format!(
                 "{flag} and --check contradict each other: a check looks once and ends"
             )));
         }
-        Ok(Self { rules: rules(&stuck.rules)?, stacks: stuck.stacks })
+        Ok(Self { rules: rules(&stuck.rules)?, stacks: stuck.stacks, each: stuck.each })
     }
 
     /// Judges `--flag-stuck`, empty for the default rules.
     pub(super) fn flagged(words: &str) -> Result<Self, Failure> {
         let words: Vec<String> =
             words.split(';').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect();
-        Ok(Self { rules: rules(&words)?, stacks: false })
+        Ok(Self { rules: rules(&words)?, stacks: false, each: true })
     }
 }
 

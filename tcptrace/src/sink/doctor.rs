@@ -81,7 +81,13 @@ pub fn report(
     writeln!(out, "Do first:")?;
     for (number, finding) in (1..).zip(first) {
         let said = finding.advice.as_deref().unwrap_or(&finding.explanation);
-        paragraph(&format!("  {number}."), &format!("{} — {}", plain(&finding.subject), plain(said)), out)?;
+        // What names its subject itself need not be introduced.
+        let said = if said.contains(&finding.subject) {
+            plain(said)
+        } else {
+            format!("{} — {}", plain(&finding.subject), plain(said))
+        };
+        paragraph(&format!("  {number}."), &said, out)?;
     }
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Stuck sockets for people: one look as groups or one by one, or line by line as they come and go.
 
+mod crowds;
 mod site;
 
 use std::io::{self, Write};
@@ -13,11 +14,12 @@ use super::{Sink, digits, duration, escape, notice};
 use crate::engine::stuck::group::{self, Group};
 use crate::engine::stuck::{Other, Stuck, StuckEvent};
 use crate::engine::update::Update;
-use crate::model::evidence::Evidence;
+use crate::model::evidence::{Evidence, Span};
 use crate::model::owner::Task;
 use crate::model::state::TcpState;
 use crate::model::summary::Summary;
 use crate::sink::time::Clock;
+use crowds::{Crowds, push_crowd};
 
 /// How stuck sockets are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,10 +28,12 @@ pub enum Telling {
     Groups,
     /// All at the end, one by one.
     Each,
-    /// As they come and go.
+    /// As they come and go: in groups while there are many.
     Live,
     /// The same, in groups by where they were opened.
     Sites,
+    /// As they come and go, one by one.
+    LiveEach,
 }
 
 /// Writes to `W`, and what people must be told beside to `N`.
@@ -41,6 +45,7 @@ pub struct StuckSink<W, N> {
     header: bool,
     kept: Vec<Stuck>,
     told: site::Told,
+    crowds: Crowds,
 }
 
 const HEAD: &[u8] =
@@ -57,17 +62,26 @@ impl<W: Write, N: Write> StuckSink<W, N> {
             header,
             kept: Vec::new(),
             told: site::Told::default(),
+            crowds: Crowds::default(),
         }
     }
 
     fn line(&mut self, stuck: &Stuck) -> io::Result<()> {
         let line = self.out.line();
-        if self.telling == Telling::Live {
-            push_news(line, &mut self.clock, stuck);
-        } else {
-            push_one(line, stuck);
+        match (self.telling, stuck.crowd) {
+            (Telling::Live, Some(crowd)) if self.crowds.takes(&crowd) => {
+                if let Some(event) = self.crowds.news(stuck.at, &crowd) {
+                    push_crowd(line, &mut self.clock, stuck, &crowd, event);
+                }
+            }
+            (Telling::Live | Telling::LiveEach, _) => push_news(line, &mut self.clock, stuck),
+            (Telling::Groups | Telling::Each | Telling::Sites, _) => push_one(line, stuck),
         }
         self.out.settle()
+    }
+
+    fn is_live(&self) -> bool {
+        matches!(self.telling, Telling::Live | Telling::LiveEach)
     }
 
     fn group(&mut self, group: &Group<'_>) -> io::Result<()> {
@@ -107,8 +121,8 @@ impl<W: Write, N: Write> StuckSink<W, N> {
 /// Appends the lines about a group.
 fn push_group(line: &mut Vec<u8>, group: &Group<'_>) {
     let Some(oldest) = group.sockets.first() else { return };
-    push_head(line, oldest, group.sockets.len());
-    match group.lport {
+    push_head(line, oldest, &oldest.age, group.sockets.len());
+    match group.key.lport {
         Some(port) => {
             line.extend_from_slice(b"local port ");
             digits::push(line, port.into());
@@ -153,7 +167,7 @@ fn push_event(line: &mut Vec<u8>, event: StuckEvent) {
 
 /// Appends the lines about one stuck socket.
 pub(super) fn push_one(line: &mut Vec<u8>, stuck: &Stuck) {
-    push_head(line, stuck, 1);
+    push_head(line, stuck, &stuck.age, 1);
     push_ends(line, stuck);
     line.push(b'\n');
     if stuck.event != StuckEvent::Ended {
@@ -167,14 +181,13 @@ fn push_padded(line: &mut Vec<u8>, text: &[u8], width: usize) {
     line.resize(line.len() + width.saturating_sub(cells) + 1, b' ');
 }
 
-fn push_head(line: &mut Vec<u8>, stuck: &Stuck, count: usize) {
+fn push_head(line: &mut Vec<u8>, stuck: &Stuck, age: &Span, count: usize) {
     let mut cell = Vec::new();
     // Two bounds a tick apart are one figure.
-    let narrow =
-        stuck.age.at_most_ns.is_some_and(|most| most.saturating_sub(stuck.age.ns.unwrap_or(0)) <= 50_000_000);
-    match (stuck.age.ns, stuck.age.evidence) {
+    let narrow = age.at_most_ns.is_some_and(|most| most.saturating_sub(age.ns.unwrap_or(0)) <= 50_000_000);
+    match (age.ns, age.evidence) {
         (Some(ns), Evidence::AtLeast) if narrow => duration::push_ns(&mut cell, ns, false),
-        _ => duration::push_span(&mut cell, &stuck.age),
+        _ => duration::push_span(&mut cell, age),
     }
     push_padded(line, &cell, duration::WIDTH);
     push_padded(line, stuck.state.name().as_bytes(), 11);
@@ -184,7 +197,7 @@ fn push_head(line: &mut Vec<u8>, stuck: &Stuck, count: usize) {
         Some(owner) => push_task(&mut cell, &owner.task),
         None => cell.push(b'-'),
     }
-    if let (1, Some(holder)) = (count, stuck.holders.first()) {
+    if let (1, Some(holder)) = (count, stuck.holders.as_deref().and_then(<[_]>::first)) {
         cell.extend_from_slice(b" fd ");
         digits::push(&mut cell, holder.fd.into());
     }
@@ -234,9 +247,9 @@ fn push_story(line: &mut Vec<u8>, stuck: &Stuck) {
         escape::push_escaped(line, text.as_bytes());
         line.push(b'\n');
     }
-    if stuck.holders.len() > 1 {
+    if let Some(holders) = stuck.holders.as_deref().filter(|holders| holders.len() > 1) {
         line.extend_from_slice(b"        held by");
-        for (at, holder) in stuck.holders.iter().enumerate() {
+        for (at, holder) in holders.iter().enumerate() {
             line.extend_from_slice(if at == 0 { b" " } else { b", " });
             push_task(line, &holder.task);
             line.extend_from_slice(b" fd ");
@@ -254,7 +267,7 @@ fn push_story(line: &mut Vec<u8>, stuck: &Stuck) {
 impl<W: Write, N: Write> Sink for StuckSink<W, N> {
     fn update(&mut self, update: &Update<'_>) -> io::Result<()> {
         match *update {
-            Update::Stuck(stuck) if self.telling == Telling::Live => self.line(stuck),
+            Update::Stuck(stuck) if self.is_live() => self.line(stuck),
             Update::Stuck(stuck) => {
                 self.kept.push(stuck.clone());
                 Ok(())
@@ -284,7 +297,7 @@ impl<W: Write, N: Write> Sink for StuckSink<W, N> {
             self.tell_all()?;
         }
         self.out.flush()?;
-        if matches!(self.telling, Telling::Live | Telling::Sites) {
+        if self.is_live() || self.telling == Telling::Sites {
             notice::write_summary(&mut self.notices, summary)?;
         }
         self.notices.flush()

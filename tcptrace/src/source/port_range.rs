@@ -14,7 +14,8 @@ pub fn here() -> Option<PortRange> {
 }
 
 /// Two figures with a tab between.
-fn range(text: &str) -> Option<RangeInclusive<u16>> {
+#[must_use]
+pub fn range(text: &str) -> Option<RangeInclusive<u16>> {
     let mut ends = text.split_ascii_whitespace().map(|word| word.parse().ok());
     Some(ends.next()??..=ends.next()??)
 }

@@ -210,7 +210,7 @@ impl Tracer {
 }
 
 /// Counts what belongs to the processes and namespaces asked for.
-fn count(traffic: &mut Traffic, pids: &BTreeSet<u32>, netns: &BTreeSet<u32>, update: &Update<'_>) {
+pub(super) fn count(traffic: &mut Traffic, pids: &BTreeSet<u32>, netns: &BTreeSet<u32>, update: &Update<'_>) {
     let (owner, space): (Option<Owner>, Option<u32>) = match update {
         Update::Moved(_, subject) | Update::Seen(_, subject) => (subject.owner, subject.socket.netns),
         Update::Closed(life) | Update::Unfinished(life) => (life.owner, life.socket.netns),

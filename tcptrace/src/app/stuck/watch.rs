@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use rustc_hash::FxHashSet;
 
+use super::AGAIN;
+use super::eye::Eye;
 use super::openings::Openings;
-use super::picture::{Eye, Picture};
+use super::picture::Picture;
 use crate::engine::Engine;
 use crate::engine::filter::Filter;
+use crate::engine::stuck::closed::Closed;
 use crate::engine::stuck::follow::Follower;
 use crate::engine::stuck::survey::Survey;
 use crate::engine::stuck::witness::{Known, Process, Witness};
@@ -16,18 +19,17 @@ use crate::failure::{ExitCode, Failure};
 use crate::model::cookie::Cookie;
 use crate::model::event::Event;
 use crate::model::snapshot::SocketSnapshot;
+use crate::model::state::TcpState;
 use crate::model::time::Mono;
 use crate::plan;
 use crate::source::kernel::{Kernel, Path};
-
-/// What is stuck still is said after this time, then after twice that, and so on.
-const AGAIN: Duration = Duration::from_secs(60);
 
 /// Looks again and again.
 pub(in crate::app) struct Watch {
     eye: Eye,
     rules: Vec<StuckRule>,
     follower: Follower,
+    closed: Closed,
     /// No look before this: the events of the run must not wait for long.
     next: Mono,
     /// With `--stacks`.
@@ -49,17 +51,23 @@ impl Watch {
             eye: Eye::without_kernel()?,
             rules: plan.rules.clone(),
             follower: Follower::new(AGAIN),
+            closed: Closed::default(),
             next: Mono(0),
             openings,
             full: false,
         })
     }
 
-    /// Sees who opens sockets.
-    pub(in crate::app) fn observe(&mut self, event: &Event) {
+    /// Sees who opens sockets, and notes what the engine forgets: the ends of connections whose fds stay open. To be told before the
+    /// engine is.
+    pub(in crate::app) fn observe(&mut self, event: &Event, engine: &Engine) {
         if let Some(openings) = &mut self.openings {
             openings.observe(event);
         }
+        self.closed.observe(event, || match event {
+            Event::StateChange(change) => engine.subject(&change.id.socket),
+            _ => None,
+        });
     }
 
     /// Says that so many stacks were not kept for lack of room.
@@ -86,7 +94,7 @@ impl Watch {
     pub(in crate::app) fn look(
         &mut self,
         kernel: &mut Kernel,
-        engine: &Engine,
+        engine: &mut Engine,
         filter: &Filter,
         out: &mut dyn FnMut(&Stuck),
     ) -> Result<(), Failure> {
@@ -98,8 +106,10 @@ impl Watch {
         let _ = self.eye.set().refresh();
         let btf = kernel.path() == Path::Btf;
         let mut walk = || kernel.holdings();
-        let picture = self.eye.look_with(btf.then_some(&mut walk), &self.rules)?;
+        let mut picture = self.eye.look_with(btf.then_some(&mut walk), &self.rules)?;
         let now = Kernel::now();
+        self.closed.look(began, picture.sockets.iter());
+        picture.sockets.retain(|socket| self.closed.is_settled(socket, began));
         let survey = Survey {
             sockets: &picture.sockets,
             holdings: &picture.holdings,
@@ -107,13 +117,15 @@ impl Watch {
             filter,
             own_pid: std::process::id(),
         };
-        let found = survey.findings(&Traced { picture: &picture, engine, now });
+        let traced = Traced { picture: &picture, engine, closed: &self.closed, now };
+        let found = survey.findings(&traced);
         match &mut self.openings {
             Some(openings) => {
-                self.follower.compare(now, found.stuck, &mut |stuck| openings.name(kernel, stuck));
+                let mut name = |stuck: &Stuck| openings.name(kernel, stuck);
+                self.follower.compare(now, found.stuck, &mut || engine.number(), &mut name);
                 openings.take(out);
             }
-            None => self.follower.compare(now, found.stuck, out),
+            None => self.follower.compare(now, found.stuck, &mut || engine.number(), out),
         }
         if self.full && picture.holdings.complete {
             // Ends that the kernel half has missed.
@@ -132,6 +144,7 @@ impl Watch {
 struct Traced<'a> {
     picture: &'a Picture,
     engine: &'a Engine,
+    closed: &'a Closed,
     now: Mono,
 }
 
@@ -141,6 +154,9 @@ impl Witness for Traced<'_> {
     }
 
     fn known(&self, socket: &SocketSnapshot) -> Option<Known> {
+        if socket.state == TcpState::Closed {
+            return self.closed.known(socket, self.now);
+        }
         let standing = self.engine.standing(&socket.id.socket, self.now)?;
         Some(Known {
             subject: standing.subject,

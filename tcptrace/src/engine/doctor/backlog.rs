@@ -1,5 +1,6 @@
 //! Listeners: what waits for accept(), what waits for its last ACK, and which of flood and slow accept it is.
 
+mod counted;
 mod half_open;
 
 use std::net::IpAddr;
@@ -10,61 +11,11 @@ use super::facts::{Facts, Sock, Space};
 use super::words::{count, list};
 use super::{Finding, Severity};
 use crate::model::state::TcpState;
+use counted::Counted;
 use half_open::{HalfOpen, assign};
 
 const QUEUE: &str =
     "Linux include/net/sock.h:sk_acceptq_is_full, net/ipv4/tcp_input.c:tcp_conn_request; listen(2)";
-const OVERFLOWS: &str = "TcpExt.ListenOverflows";
-const DROPS: &str = "TcpExt.ListenDrops";
-const SENT: &str = "TcpExt.SyncookiesSent";
-const VALID: &str = "TcpExt.SyncookiesRecv";
-
-/// What a namespace counted.
-struct Counted {
-    overflows: u64,
-    overflows_now: Option<u64>,
-    drops: u64,
-    drops_now: Option<u64>,
-    sent: u64,
-    sent_now: Option<u64>,
-    valid: u64,
-    valid_now: Option<u64>,
-}
-
-impl Counted {
-    fn new(facts: &Facts, space: &Space) -> Self {
-        let since = |name| space.counter(name).unwrap_or(0);
-        let now = |name| facts.grown(space, name);
-        Self {
-            overflows: since(OVERFLOWS),
-            overflows_now: now(OVERFLOWS),
-            drops: since(DROPS),
-            drops_now: now(DROPS),
-            sent: since(SENT),
-            sent_now: now(SENT),
-            valid: since(VALID),
-            valid_now: now(VALID),
-        }
-    }
-
-    /// Of the watch where there was one, else since the namespace was made.
-    fn recent(now: Option<u64>, since: u64) -> u64 {
-        now.unwrap_or(since)
-    }
-
-    fn onto(&self, finding: Finding) -> Finding {
-        finding
-            .with("listen_overflows", self.overflows)
-            .with("listen_overflows_while_watching", self.overflows_now)
-            .with("listen_drops", self.drops)
-            .with("listen_drops_while_watching", self.drops_now)
-            .with("cookies_sent", self.sent)
-            .with("cookies_sent_while_watching", self.sent_now)
-            .with("cookies_valid", self.valid)
-            .with("cookies_valid_while_watching", self.valid_now)
-    }
-}
-
 pub(super) fn check(facts: &Facts) -> Vec<Finding> {
     let listeners: Vec<&Sock> = facts.now.in_state(TcpState::Listen).collect();
     let half_open = assign(facts, &listeners);
@@ -120,8 +71,8 @@ fn of_listener(
     // In a short queue a few connections are only passing.
     let nearly = limit >= 5 && queue.saturating_mul(10) >= limit.saturating_mul(8);
     let half_full = half_open.count >= half_open.limit.max(4);
-    let sent = Counted::recent(counted.sent_now, counted.sent);
-    let valid = Counted::recent(counted.valid_now, counted.valid);
+    let sent = counted.recent_sent();
+    let valid = counted.recent_valid();
     // Cookies that come back are honest peers.
     let honest = valid.saturating_mul(2) >= sent.max(1);
     let trouble = if full || nearly {
@@ -141,7 +92,7 @@ fn of_listener(
     let names: Vec<String> = facts.now.holders_of(listener).iter().map(|pid| facts.process(*pid)).collect();
     let owner = if names.is_empty() { "an unknown process".to_owned() } else { list(&names, 3) };
     let somaxconn = space.number("net.core.somaxconn");
-    let dropped = Counted::recent(counted.overflows_now, counted.overflows);
+    let dropped = counted.recent_overflows();
     let peers = u64::try_from(half_open.peers.len()).unwrap_or_default();
     let half = format!(
         "{} ({} with a repeated SYN-ACK) from {}",
@@ -240,6 +191,7 @@ fn shown(addr: IpAddr, port: u16) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::sample;
+    use super::counted::{OVERFLOWS, SENT, VALID};
     use super::*;
     use crate::model::snapshot::{Timer, TimerKind};
 

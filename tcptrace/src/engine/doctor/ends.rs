@@ -38,13 +38,19 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
 }
 
 fn retransmission(facts: &Facts) -> Option<Finding> {
-    facts.before.as_ref()?;
+    facts.before.as_ref().filter(|_| !facts.recorded)?;
     let grown =
         |name: &str| -> u64 { facts.now.spaces.iter().filter_map(|space| facts.grown(space, name)).sum() };
     let [again, out, timeouts, syns] =
         ["Tcp.RetransSegs", "Tcp.OutSegs", "TcpExt.TCPTimeouts", "TcpExt.TCPSynRetrans"].map(grown);
     let permille = again.saturating_mul(1_000).checked_div(out).unwrap_or(0);
+    // SYNs that a full accept queue on this host drops are sent again, and no packet is lost on the way.
+    let refused = grown("TcpExt.ListenOverflows");
+    let queued = refused > 0
+        && refused.saturating_mul(2) >= again
+        && syns.saturating_mul(10) >= again.saturating_mul(8);
     let severity = match permille {
+        10.. if queued => Severity::Info,
         50.. if again >= 20 => Severity::Critical,
         10.. if again >= 20 => Severity::Warning,
         _ => Severity::Ok,
@@ -56,12 +62,18 @@ fn retransmission(facts: &Facts) -> Option<Finding> {
         .with("permille", permille)
         .with("timeouts", timeouts)
         .with("syn_retransmits", syns)
+        .with("listen_overflows_while_watching", refused)
         .with("ended_connections_with_retransmission", worst)
         .saying(format!(
-            "{again} of {out} segments were sent again ({}.{} %), {} of them SYNs or SYN-ACKs; {timeouts} timeouts",
+            "{again} of {out} segments were sent again ({}.{} %), {} of them SYNs or SYN-ACKs; {timeouts} timeouts{}",
             permille / 10,
             permille % 10,
-            syns
+            syns,
+            if queued {
+                format!("; {refused} handshakes met a full accept queue on this host, which is why: see backlog")
+            } else {
+                String::new()
+            }
         ));
     Some(if severity >= Severity::Warning {
         finding.advising("packets are lost on the way: check drops of interfaces and conntrack, and the peers named by the timeouts")
@@ -238,5 +250,24 @@ mod tests {
         let mut traffic = Traffic::default();
         traffic.closers.insert(Service { ours: true, port: 80 }, Closers { local: 99, remote: 1 });
         assert!(closers(&traffic).unwrap().explanation.contains("our port 80: we close 99 %"));
+    }
+
+    #[test]
+    fn syns_that_a_full_accept_queue_drops_are_no_loss_on_the_way() {
+        for (refused, expected) in [(500, Severity::Info), (3, Severity::Critical)] {
+            let mut facts = sample::host(Vec::new());
+            sample::watched(&mut facts, 10);
+            for (name, grown) in [
+                ("Tcp.RetransSegs", 425),
+                ("Tcp.OutSegs", 485),
+                ("TcpExt.TCPSynRetrans", 425),
+                ("TcpExt.ListenOverflows", refused),
+            ] {
+                sample::counter(&mut facts, name, 0, grown);
+            }
+            let found = check(&facts).remove(0);
+            assert_eq!((found.check, found.severity), ("retransmission", expected));
+            assert_eq!(found.explanation.contains("full accept queue"), expected == Severity::Info);
+        }
     }
 }

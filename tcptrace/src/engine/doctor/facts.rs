@@ -21,8 +21,10 @@ pub struct Facts {
     pub now: Picture,
     /// What tracing saw in between; `None` where nothing was traced.
     pub traffic: Option<Traffic>,
-    /// Our own network namespace.
+    /// Our own network namespace; of a recording the recorder's.
     pub own_netns: u32,
+    /// They come from a recording: queues, timers, fd tables and most counters are not known.
+    pub recorded: bool,
 }
 
 /// The host at a moment.

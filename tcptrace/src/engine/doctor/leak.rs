@@ -131,7 +131,7 @@ fn culprit(facts: &Facts, pid: u32, share: &Share, then: Option<u64>) -> Finding
         .with("comm", process.map(|process| process.comm.as_str().into_owned()))
         .with("sockets", share.sockets)
         .with("leaked_while_watching", leaked)
-        .with("unread", share.unread)
+        .with("unread", (!facts.recorded).then_some(share.unread))
         .with("oldest_ns", share.oldest_ns)
         .with("fds", fds)
         .with("fd_limit", limit)

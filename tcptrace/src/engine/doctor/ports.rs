@@ -49,7 +49,8 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
                 ),
         );
     }
-    if findings.is_empty() {
+    let unknown = facts.recorded && facts.now.spaces.iter().any(|space| space.ports.is_none());
+    if findings.is_empty() && !unknown {
         let fullest = judged.first();
         findings.push(
             Finding::new("local_ports", Severity::Ok, "local ports", SOURCE)
@@ -172,6 +173,8 @@ impl Judged {
             "reserved",
             space
                 .and_then(|space| space.ports.as_ref())
+                // A recording does not hold it.
+                .filter(|_| !facts.recorded)
                 .map(|ports| u64::from(ports.range.end() - ports.range.start()) + 1 - ports.size()),
         )
         .with("connects_per_second", *connects)

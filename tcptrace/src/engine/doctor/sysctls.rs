@@ -24,6 +24,10 @@ pub(super) fn check(facts: &Facts) -> Vec<Finding> {
                 usual.insert(knob.name.to_owned(), Value::from(value));
                 continue;
             }
+            // By a default that is not known a value cannot be judged.
+            if facts.recorded && knob.default.figure(Some(space)).is_none() {
+                continue;
+            }
             let judgement = knob.judge(&value, scene);
             values.entry(value).or_default().push((space, judgement));
         }

@@ -3,6 +3,7 @@
 use super::facts::{Facts, Space};
 use super::words::{count, percent};
 use super::{Finding, Severity};
+use crate::model::state::TcpState;
 
 const SOURCE: &str = "Linux net/ipv4/inet_timewait_sock.c:inet_twsk_alloc; ip-sysctl.rst tcp_max_tw_buckets";
 const LIMIT: &str = "net.ipv4.tcp_max_tw_buckets";
@@ -24,7 +25,11 @@ fn of_space(facts: &Facts, space: &Space) -> Option<Finding> {
     let overflowed = space.counter(OVERFLOW).unwrap_or(0);
     let grown = facts.grown(space, OVERFLOW);
     let limit = space.number(LIMIT).and_then(|limit| u64::try_from(limit).ok());
-    let used = space.sockstat.map(|sockstat| sockstat.time_wait);
+    let counted = || {
+        let here = facts.now.in_state(TcpState::TimeWait).filter(|sock| sock.netns == space.netns);
+        u64::try_from(here.count()).unwrap_or_default()
+    };
+    let used = space.sockstat.map(|sockstat| sockstat.time_wait).or_else(|| facts.recorded.then(counted));
     let share = used.zip(limit).map_or(0, |(used, limit)| percent(used, limit));
     let severity = match (grown, overflowed) {
         (Some(1..), _) => Severity::Critical,

@@ -40,6 +40,7 @@ pub(super) fn in_words(age: &Span) -> String {
         Evidence::AtLeast if age.at_most_ns.is_some_and(|most| most.saturating_sub(ns) <= 50_000_000) => time,
         Evidence::AtLeast => match age.at_most_ns {
             Some(most) if time_in_words(most) == time => time,
+            Some(most) if ns == 0 => format!("at most {}", time_in_words(most)),
             Some(most) => format!("between {time} and {}", time_in_words(most)),
             None => format!("at least {time}"),
         },

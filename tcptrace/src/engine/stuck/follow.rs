@@ -4,8 +4,12 @@ use std::time::Duration;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::{Stuck, StuckEvent};
+use super::group::{self, Key};
+use super::trend::Trend;
+use super::{Crowd, Stuck, StuckEvent};
 use crate::model::cookie::Cookie;
+use crate::model::evidence::Span;
+use crate::model::life::ConnectionId;
 use crate::model::time::Mono;
 
 /// Sockets told of, by cookie. Without a cookie a socket cannot be followed, and is told once a survey.
@@ -14,6 +18,7 @@ pub struct Follower {
     /// A stuck socket is told of again after this time, which doubles each time.
     again: Duration,
     told: FxHashMap<Cookie, Told>,
+    trend: Trend,
 }
 
 #[derive(Debug)]
@@ -27,14 +32,28 @@ impl Follower {
     /// Tells of what stays stuck after `again`, then after twice that, and so on.
     #[must_use]
     pub fn new(again: Duration) -> Self {
-        Self { again, told: FxHashMap::default() }
+        Self { again, told: FxHashMap::default(), trend: Trend::default() }
     }
 
-    /// Takes the stuck sockets of one survey and hands on what is news.
-    pub fn compare(&mut self, now: Mono, stuck: Vec<Stuck>, out: &mut dyn FnMut(&Stuck)) {
+    /// Takes the stuck sockets of one survey and hands on what is news; `number` gives those without one a number.
+    pub fn compare(
+        &mut self,
+        now: Mono,
+        mut stuck: Vec<Stuck>,
+        number: &mut dyn FnMut() -> ConnectionId,
+        out: &mut dyn FnMut(&Stuck),
+    ) {
+        self.trend.look(now, &stuck);
+        group::crowd(&mut stuck, &|key| self.trend.per_minute(key));
+        let crowds: FxHashMap<_, _> =
+            stuck.iter().filter_map(|one| one.crowd.map(|crowd| (crowd.key, crowd))).collect();
+        let of = stuck.len() as u64;
         let mut here = FxHashSet::default();
         for mut one in stuck {
             let Some(cookie) = one.subject.socket.socket.cookie else {
+                if one.subject.id.0 == 0 {
+                    one.subject.id = number();
+                }
                 out(&one);
                 continue;
             };
@@ -53,11 +72,16 @@ impl Follower {
                     told.last = one;
                 }
                 Some(told) => {
-                    end(now, &told.last, out);
+                    // Before it counts among the others of its new state.
+                    end(now, &told.last, of, &crowds, out);
+                    one.subject.id = told.last.subject.id;
                     out(&one);
                     *told = Told { last: one, next: now + self.again, pause: self.again };
                 }
                 None => {
+                    if one.subject.id.0 == 0 {
+                        one.subject.id = number();
+                    }
                     out(&one);
                     self.told.insert(cookie, Told { last: one, next: now + self.again, pause: self.again });
                 }
@@ -66,7 +90,7 @@ impl Follower {
         self.told.retain(|cookie, told| {
             let stays = here.contains(cookie);
             if !stays {
-                end(now, &told.last, out);
+                end(now, &told.last, of, &crowds, out);
             }
             stays
         });
@@ -79,10 +103,21 @@ impl Follower {
     }
 }
 
-/// The last word on `stuck`, with the age that it has reached.
-fn end(now: Mono, stuck: &Stuck, out: &mut dyn FnMut(&Stuck)) {
+/// The last word on `stuck`, with the age that it has reached, and what is left of its group.
+fn end(now: Mono, stuck: &Stuck, of: u64, crowds: &FxHashMap<Key, Crowd>, out: &mut dyn FnMut(&Stuck)) {
     let mut ended = stuck.clone();
     ended.event = StuckEvent::Ended;
+    if let Some(crowd) = &mut ended.crowd {
+        let gone = Crowd {
+            count: 0,
+            of,
+            oldest: Span::UNKNOWN,
+            median_ns: None,
+            growth_per_minute: None,
+            key: crowd.key,
+        };
+        *crowd = crowds.get(&crowd.key).copied().unwrap_or(gone);
+    }
     if let Some(ns) = &mut ended.age.ns {
         let passed = now.since(stuck.at);
         *ns = ns.saturating_add(passed);

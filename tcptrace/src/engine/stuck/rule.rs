@@ -74,8 +74,8 @@ pub struct Candidate {
     pub held: bool,
     /// Bounds of its age.
     pub age: Age,
-    /// Something makes its true age unknowable from outside while it is plainly stuck: it retransmits, or still sends after the peer's
-    /// FIN. Then the upper bound counts.
+    /// Something makes its true age unknowable from outside while it is plainly stuck: it retransmits, its window is closed, or it still
+    /// sends after the peer's FIN. Then the upper bound counts.
     pub stalled: bool,
 }
 

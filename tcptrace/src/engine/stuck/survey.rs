@@ -7,7 +7,7 @@ use super::places::Places;
 use super::rule::{Candidate, Crossing, Scope, StuckRule};
 use super::verdict::Case;
 use super::witness::{Held, Holdings, Known, Witness};
-use super::{Holder, Other, Stuck, StuckEvent, opener, words};
+use super::{Holder, Other, Stuck, StuckEvent, group, opener, words};
 use crate::engine::filter::{Admission, Filter};
 use crate::model::life::{ConnectionId, OpenedBy, Subject};
 use crate::model::owner::{Owner, OwnerHow};
@@ -24,6 +24,16 @@ pub struct Findings {
     pub looked_at: u64,
     /// Sockets of which the bounds of their age do not tell whether they are stuck.
     pub undecided: u64,
+}
+
+impl Findings {
+    /// Numbers the sockets of the only look, and tells each of its group.
+    pub fn settle(&mut self) {
+        for (number, stuck) in (1..).zip(&mut self.stuck) {
+            stuck.subject.id = ConnectionId(number);
+        }
+        group::crowd(&mut self.stuck, &|_| None);
+    }
 }
 
 /// A picture of all sockets.
@@ -75,15 +85,8 @@ impl Survey<'_> {
         }
         let places = Places::of(self.sockets);
         findings.stuck = hits.iter().filter_map(|hit| self.judge(hit, &places, witness)).collect();
-        self.count(&mut findings.stuck);
-        findings.stuck.sort_by_key(|stuck| {
-            (std::cmp::Reverse(stuck.age.ns), stuck.subject.socket.endpoints.local.port)
-        });
-        for (number, stuck) in (1..).zip(&mut findings.stuck) {
-            if stuck.subject.id.0 == 0 {
-                stuck.subject.id = ConnectionId(number);
-            }
-        }
+        enough(&mut findings.stuck, self.rules);
+        order(&mut findings.stuck);
         findings
     }
 
@@ -148,11 +151,12 @@ impl Survey<'_> {
             send_queue: (socket.state != TcpState::Closed).then_some(socket.send_queue),
             timer: socket.timer,
             keepalive,
-            holders,
+            holders: Some(holders),
             listener,
             peer,
             verdict,
             alternative,
+            crowd: None,
             explanation,
             advice,
             origin: None,
@@ -221,38 +225,46 @@ impl Survey<'_> {
             socket: socket.id,
             state: socket.state,
             owner: held.map(|held| Owner { task: held.task, how: OwnerHow::FdTable }),
-            receive_queue: socket.receive_queue,
-            send_queue: socket.send_queue,
+            receive_queue: Some(socket.receive_queue),
+            send_queue: Some(socket.send_queue),
         }
     }
+}
 
-    /// Drops those whose rule wants more of them.
-    fn count(&self, stuck: &mut Vec<Stuck>) {
-        if self.rules.iter().all(|rule| rule.more_than == 0) {
-            return;
-        }
-        let key = |stuck: &Stuck| {
-            let among = match stuck.rule.scope {
-                Scope::All => 0,
-                Scope::Owner => stuck.subject.owner.map_or(0, |owner| u64::from(owner.task.pid)),
-                Scope::Port => stuck.subject.socket.endpoints.local.port.map_or(0, u64::from),
-            };
-            (stuck.rule, among)
-        };
-        let mut counts: FxHashMap<_, u64> = FxHashMap::default();
-        for one in stuck.iter() {
-            *counts.entry(key(one)).or_default() += 1;
-        }
-        stuck.retain(|one| counts.get(&key(one)).is_some_and(|count| *count > one.rule.more_than));
+/// The oldest first.
+pub(super) fn order(stuck: &mut [Stuck]) {
+    stuck.sort_by_key(|stuck| (std::cmp::Reverse(stuck.age.ns), stuck.subject.socket.endpoints.local.port));
+}
+
+/// Drops those whose rule wants more of them.
+pub(super) fn enough(stuck: &mut Vec<Stuck>, rules: &[StuckRule]) {
+    if rules.iter().all(|rule| rule.more_than == 0) {
+        return;
     }
+    let key = |stuck: &Stuck| {
+        let among = match stuck.rule.scope {
+            Scope::All => 0,
+            Scope::Owner => stuck.subject.owner.map_or(0, |owner| u64::from(owner.task.pid)),
+            Scope::Port => stuck.subject.socket.endpoints.local.port.map_or(0, u64::from),
+        };
+        (stuck.rule, among)
+    };
+    let mut counts: FxHashMap<_, u64> = FxHashMap::default();
+    for one in stuck.iter() {
+        *counts.entry(key(one)).or_default() += 1;
+    }
+    stuck.retain(|one| counts.get(&key(one)).is_some_and(|count| *count > one.rule.more_than));
 }
 
 /// Plainly stuck, though its age has no good lower bound.
 fn stalled(socket: &SocketSnapshot) -> bool {
     match socket.state {
         TcpState::CloseWait => socket.send_queue > 0,
-        _ => socket.timer.is_some_and(|timer| {
-            timer.retransmits > 0 && matches!(timer.kind, TimerKind::Retransmit | TimerKind::Probe)
+        _ => socket.timer.is_some_and(|timer| match timer.kind {
+            TimerKind::Retransmit => timer.retransmits > 0,
+            // The window is closed, whether the peer answers or not.
+            TimerKind::Probe => true,
+            TimerKind::Keepalive | TimerKind::TimeWait => false,
         }),
     }
 }

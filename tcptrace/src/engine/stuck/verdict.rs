@@ -122,7 +122,12 @@ impl Case<'_> {
         }
         let unread = self.socket.receive_queue > 0;
         if self.socket.send_queue > 0 {
-            return (Some(Verdict::Draining), unread.then_some(Verdict::UnreadData));
+            let other = if self.is_unanswered() {
+                Some(Verdict::PeerGone)
+            } else {
+                unread.then_some(Verdict::UnreadData)
+            };
+            return (Some(Verdict::Draining), other);
         }
         if unread {
             return (Some(Verdict::UnreadData), None);
@@ -149,8 +154,13 @@ impl Case<'_> {
         self.peer.is_some_and(|peer| peer.state == TcpState::CloseWait)
     }
 
-    /// Something of ours has been sent again, and nothing came back. A peer that answers zero-window probes is there.
+    /// Something of ours has been sent again, and nothing came back. A peer that answers zero-window probes is there: each answer sets
+    /// their count back to 0 (Linux `net/ipv4/tcp_input.c:tcp_ack`), so one may be on its way, two are not.
     fn is_unanswered(&self) -> bool {
-        self.socket.timer.is_some_and(|timer| timer.kind == TimerKind::Retransmit && timer.retransmits > 0)
+        self.socket.timer.is_some_and(|timer| match timer.kind {
+            TimerKind::Retransmit => timer.retransmits > 0,
+            TimerKind::Probe => timer.retransmits > 1,
+            TimerKind::Keepalive | TimerKind::TimeWait => false,
+        })
     }
 }

@@ -1,12 +1,11 @@
 //! What a person is told of one stuck socket: a sentence about it, and one of what to do.
 
-use std::fmt::Write as _;
+mod silence;
 
 use super::verdict::{Case, Verdict};
 use super::{Holder, Other};
 use crate::model::endpoints::Endpoint;
 use crate::model::owner::Task;
-use crate::model::snapshot::TimerKind;
 use crate::model::state::TcpState;
 
 /// The explanation and the advice.
@@ -18,7 +17,7 @@ pub(super) fn sentences(
 ) -> (String, String) {
     let (mut explanation, mut advice) = match verdict {
         Some(verdict) => of_verdict(case, verdict, age),
-        None => unknown(case, age),
+        None => silence::undecided(case, age),
     };
     if let Some(note) = keepalive(case, verdict) {
         explanation.push_str(note);
@@ -85,8 +84,8 @@ fn of_verdict(case: &Case<'_>, verdict: Verdict, age: &str) -> (String, String) 
             ),
             "the cause is at the other end: look at its CLOSE_WAIT socket".into(),
         ),
-        Verdict::PeerGone => peer_gone(case, age, &peer),
-        Verdict::HalfOpen => half_open(case, age, &peer),
+        Verdict::PeerGone => silence::peer_gone(case, age, &peer),
+        Verdict::HalfOpen => silence::half_open(case, age, &peer),
         Verdict::DeadFd => (
             format!(
                 "the connection to {peer} is over ({}) and {who} keeps its fd; `ss` shows it nowhere",
@@ -113,11 +112,12 @@ fn never_accepted(case: &Case<'_>, age: &str, peer: &str) -> (String, String) {
     match case.listener {
         Some(listener) => (
             format!(
-                "{what}; it is in the accept queue of {} ({}), which holds {} of at most {}",
+                "{what}; it is in the accept queue of {} ({}){}",
                 end(&listener.socket.endpoints.local),
                 owner_of(listener),
-                listener.receive_queue,
-                u64::from(listener.send_queue) + 1
+                listener.receive_queue.zip(listener.send_queue).map_or_else(String::new, |(waiting, limit)| {
+                    format!(", which holds {waiting} of at most {}", u64::from(limit) + 1)
+                })
             ),
             "the listening process does not call accept(): look at what it does instead; a longer backlog would only make the queue longer"
                 .into(),
@@ -143,84 +143,11 @@ fn orphan(case: &Case<'_>, age: &str, peer: &str) -> (String, String) {
     )
 }
 
-fn peer_gone(case: &Case<'_>, age: &str, peer: &str) -> (String, String) {
-    let sent = if case.socket.state == TcpState::SynSent { "SYN" } else { "FIN" };
-    let tries = case.socket.timer.map_or(0, |timer| timer.retransmits);
-    let times = if tries == 1 { "once".to_owned() } else { format!("{tries} times") };
-    let mut text = format!("{peer} has not answered our {sent} for {age}, sent again {times}");
-    if let Some(listener) = case.listener {
-        // Writing into a String cannot fail.
-        let _ = write!(
-            text,
-            "; its listener is on this host ({}) and {} connections wait in its accept queue of {}",
-            owner_of(listener),
-            listener.receive_queue,
-            listener.send_queue
-        );
-    }
-    let advice = match (case.socket.state, case.listener) {
-        (TcpState::SynSent, Some(listener)) if listener.receive_queue > listener.send_queue => {
-            "the listener's accept queue is full, so SYNs are dropped: its process must accept faster"
-        }
-        (TcpState::SynSent, _) => {
-            "check the address, the route and firewalls; give connect() a timeout in the program"
-        }
-        _ => {
-            "the peer or the path to it is gone: it ends by itself after tcp_orphan_retries, or tcp_retries2 while a process holds it"
-        }
-    };
-    (text, advice.into())
-}
-
-fn half_open(case: &Case<'_>, age: &str, peer: &str) -> (String, String) {
-    let tries = case.socket.timer.map_or(0, |timer| timer.retransmits);
-    let at = case.listener.map_or_else(String::new, |listener| format!(" to {}", owner_of(listener)));
-    let full = case.listener.is_some_and(|listener| listener.receive_queue > listener.send_queue);
-    let text = format!(
-        "{peer} sent a SYN{at} {age} ago and its final ACK is missing; our SYN-ACK was sent again {tries} times"
-    );
-    if full {
-        return (
-            format!("{text}; the listener's accept queue is full, so its ACK may have come and been dropped"),
-            "the listening process must accept faster; tcp_abort_on_overflow would tell the client".into(),
-        );
-    }
-    (
-        text,
-        "a few are lost packets or clients that vanished, many from many addresses are a SYN flood: syncookies bear it".into(),
-    )
-}
-
-fn unknown(case: &Case<'_>, age: &str) -> (String, String) {
-    let socket = case.socket;
-    let state = socket.state.name();
-    let peer = end(&socket.id.endpoints.remote);
-    let probing = socket.timer.is_some_and(|timer| timer.kind == TimerKind::Probe);
-    if case.holders.is_empty() && !case.complete && socket.id.inode.is_some() {
-        return (
-            format!(
-                "in {state} for {age}; no process that could be read holds it, and not every one could be read"
-            ),
-            "run as root to see every holder".into(),
-        );
-    }
-    if probing {
-        return (
-            format!(
-                "in {state} for {age} with {} bytes queued: {peer} answers, but its window is closed: it does not read",
-                socket.send_queue
-            ),
-            "the peer's process must read; TCP_USER_TIMEOUT bounds the wait".into(),
-        );
-    }
-    (
-        format!("in {state} to {peer} for {age}, held by {}", who(case.holders)),
-        "its state alone does not tell what is wrong: see queues, timer and holders".into(),
-    )
-}
-
 fn alternative_of(verdict: Verdict) -> &'static str {
     match verdict {
+        Verdict::PeerGone => {
+            "; what is sent again is not acknowledged, so the peer or the path to it may be gone"
+        }
         Verdict::UnreadData => "; what the peer sent is not all read either",
         Verdict::PeerNotClosing => "; the peer is on this host, in CLOSE_WAIT",
         Verdict::HalfClosedByUs => "; this end called shutdown() and keeps its fd, so it waits without limit",
@@ -241,7 +168,7 @@ fn keepalive(case: &Case<'_>, verdict: Option<Verdict>) -> Option<&'static str> 
     }
 }
 
-fn end(end: &Endpoint) -> String {
+pub(super) fn end(end: &Endpoint) -> String {
     let port = end.port.map_or("?".to_owned(), |port| port.to_string());
     if end.addr.is_ipv6() { format!("[{}]:{port}", end.addr) } else { format!("{}:{port}", end.addr) }
 }
@@ -257,13 +184,13 @@ fn who(holders: &[Holder]) -> String {
     format!("{} (pid {}, fd {}){more}", name(&first.task), first.task.pid, first.fd)
 }
 
-fn owner_of(other: &Other) -> String {
+pub(super) fn owner_of(other: &Other) -> String {
     match other.owner {
         Some(owner) => format!("{}, pid {}", name(&owner.task), owner.task.pid),
         None => "held by nobody whose fds can be read".into(),
     }
 }
 
-fn name(task: &Task) -> String {
+pub(super) fn name(task: &Task) -> String {
     if task.comm.bytes().is_empty() { "a process".into() } else { task.comm.as_str().into_owned() }
 }

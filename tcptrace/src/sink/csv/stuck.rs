@@ -54,6 +54,7 @@ impl<W: Write> Rows<W> {
         let holders: Vec<String> = stuck
             .holders
             .iter()
+            .flatten()
             .map(|holder| format!("{}:{}:{}", holder.task.pid, holder.fd, holder.task.comm.as_str()))
             .collect();
         self.text(&holders.join(";"))?;

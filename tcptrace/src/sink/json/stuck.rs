@@ -11,7 +11,7 @@ use super::owner::OwnerRecord;
 use super::socket::SocketRecord;
 use super::stack::{self, FrameRecord};
 use super::word::{TimerWord, Word};
-use crate::engine::stuck::{Holder, Origin, Other, Stuck, StuckEvent, Verdict};
+use crate::engine::stuck::{Crowd, Holder, Origin, Other, Stuck, StuckEvent, Verdict};
 use crate::model::evidence::Evidence;
 use crate::model::state::TcpState;
 
@@ -55,8 +55,8 @@ pub struct StuckRecord<'a> {
     timer_retransmits: Option<u8>,
     /// SO_KEEPALIVE.
     keepalive: Option<bool>,
-    /// Every process that holds the socket.
-    holders: Vec<HolderRecord<'a>>,
+    /// Every process that holds the socket; null where only a recording was asked, which does not tell.
+    holders: Option<Vec<HolderRecord<'a>>>,
     /// The listener in whose accept queue it waits.
     listener: Option<OtherRecord<'a>>,
     /// The other end, where it is on this host.
@@ -65,6 +65,8 @@ pub struct StuckRecord<'a> {
     verdict: Option<Word<Verdict>>,
     /// What it may mean as well.
     alternative: Option<Word<Verdict>>,
+    /// The group that it belongs to: same owner, state, local port and verdict.
+    group: Option<GroupRecord>,
     /// One sentence about this socket.
     explanation: &'a str,
     /// One sentence of what to do.
@@ -115,9 +117,9 @@ struct OtherRecord<'a> {
     /// Who holds it.
     owner: Option<OwnerRecord<'a>>,
     /// Bytes in its receive queue; of a listener, connections that wait for accept().
-    recv_queue: u32,
+    recv_queue: Option<u32>,
     /// Bytes in its send queue; of a listener, the limit of that queue.
-    send_queue: u32,
+    send_queue: Option<u32>,
 }
 
 impl<'a> OtherRecord<'a> {
@@ -132,6 +134,32 @@ impl<'a> OtherRecord<'a> {
             owner: OwnerRecord::of(owner.as_ref(), socket, names),
             recv_queue: *receive_queue,
             send_queue: *send_queue,
+        }
+    }
+}
+
+/// The group of a stuck socket, at the same moment.
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "StuckGroup")]
+struct GroupRecord {
+    /// How many sockets it has.
+    count: u64,
+    /// Age of the oldest.
+    oldest_ns: Option<u64>,
+    /// Median age of those whose age is known.
+    median_ns: Option<u64>,
+    /// By how many it grows a minute; null unless `--watch` has watched it for ten seconds.
+    growth_per_minute: Option<i64>,
+}
+
+impl GroupRecord {
+    fn of(crowd: &Crowd) -> Self {
+        let Crowd { key: _, count, of: _, oldest, median_ns, growth_per_minute } = crowd;
+        Self {
+            count: *count,
+            oldest_ns: oldest.ns,
+            median_ns: *median_ns,
+            growth_per_minute: *growth_per_minute,
         }
     }
 }
@@ -155,6 +183,7 @@ impl<'a> StuckRecord<'a> {
             peer,
             verdict,
             alternative,
+            crowd,
             explanation,
             advice,
             origin,
@@ -178,11 +207,12 @@ impl<'a> StuckRecord<'a> {
             timer_expires_ns: timer.map(|timer| timer.expires_ns),
             timer_retransmits: timer.map(|timer| timer.retransmits),
             keepalive: *keepalive,
-            holders: holders.iter().map(HolderRecord::of).collect(),
+            holders: holders.as_ref().map(|holders| holders.iter().map(HolderRecord::of).collect()),
             listener: listener.as_ref().map(|other| OtherRecord::of(other, names)),
             peer: peer.as_ref().map(|other| OtherRecord::of(other, names)),
             verdict: verdict.map(Word),
             alternative: alternative.map(Word),
+            group: crowd.as_ref().map(GroupRecord::of),
             explanation,
             advice,
             stack: FrameRecord::all(origin.as_ref()),

@@ -249,7 +249,7 @@ fn a_stuck_socket_has_every_field_of_the_contract_and_fits_the_schema() {
         receive_queue: None,
         send_queue: None,
         keepalive: None,
-        holders: Vec::new(),
+        holders: Some(Vec::new()),
         peer: None,
         verdict: None,
         ..sample::stuck()

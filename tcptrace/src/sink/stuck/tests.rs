@@ -4,6 +4,7 @@ use super::*;
 use crate::engine::stuck::Origin;
 use crate::engine::stuck::stack::NOT_KEPT;
 use crate::model::evidence::Span;
+use crate::model::time::Mono;
 use crate::sink::sample::{self, ANCHOR, S};
 use crate::sink::time::TimeStyle;
 
@@ -120,4 +121,47 @@ fn sockets_of_one_site_are_one_block_and_its_stack_stands_there_once() {
               #2  0x550000001030 (/usr/bin/shop+0x30): no symbols
               short because the binary has no frame pointers: build it with -fno-omit-frame-pointer (Rust: -Cforce-frame-pointers=yes) to see its callers
     ");
+}
+
+#[test]
+fn while_many_are_stuck_a_live_output_tells_of_groups_now_and_then() {
+    let one = |at: u64, event, count, growth_per_minute| {
+        let stuck = Stuck { event, at: Mono(at * S), ..sample::stuck() };
+        let key =
+            group::Key { pid: Some(1234), state: stuck.state, lport: Some(8080), verdict: stuck.verdict };
+        let oldest = Span::exact(40 * S);
+        Stuck { crowd: Some(group_of(key, count, oldest, growth_per_minute)), ..stuck }
+    };
+    let news = [
+        one(100, StuckEvent::Began, 30, None),
+        one(100, StuckEvent::Began, 30, None),
+        one(109, StuckEvent::Began, 60, None),
+        one(110, StuckEvent::Began, 90, Some(360)),
+        one(129, StuckEvent::Ended, 80, Some(-5)),
+        one(130, StuckEvent::Ended, 70, Some(-5)),
+        one(131, StuckEvent::Ended, 0, None),
+    ];
+    let text = told(Telling::Live, &news);
+    let lines: Vec<&str> = text.lines().filter(|line| line.contains("stuck ")).collect();
+    let expected = [
+        ("began", "local port 8080, 30 sockets, median age 20s"),
+        ("still", "90 sockets, median age 20s, +360 a minute"),
+        ("still", "70 sockets, median age 20s, -5 a minute"),
+        ("ended", "0 sockets"),
+    ];
+    assert_eq!(lines.len(), expected.len(), "{text}");
+    for (line, (event, words)) in lines.iter().zip(expected) {
+        assert!(line.contains(&format!("stuck {event}")) && line.contains(words), "{words}: {line}");
+    }
+    assert_eq!(told(Telling::LiveEach, &news).matches("CLOSE_WAIT").count(), 7);
+}
+
+fn group_of(
+    key: group::Key,
+    count: u64,
+    oldest: Span,
+    growth_per_minute: Option<i64>,
+) -> crate::engine::stuck::Crowd {
+    let median_ns = (count > 0).then_some(20 * S);
+    crate::engine::stuck::Crowd { key, count, of: count + 1, oldest, median_ns, growth_per_minute }
 }
