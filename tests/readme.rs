@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use anywhere::Anywhere;
-use example::{Example, examples, fences, table};
+use example::{Example, examples, fences};
 use tcptrace::cli::{self, Parsed};
 use tcptrace::failure::ExitCode;
 use tcptrace::model::owner::OwnerHow;
@@ -82,6 +82,13 @@ fn every_other_command_exists() {
                     assert!(root().join(format!("tests/{test}.rs")).exists(), "{line}");
                 }
                 ["tcptrace", ..] | ["cargo", "build", ..] => {}
+                [path, ..] if path.ends_with(".py") => {
+                    // The tour runs it.
+                    assert!(
+                        root().join(path).exists() && root().join("tests/live_tour.rs").exists(),
+                        "{line}"
+                    );
+                }
                 [path, ..] if path.contains('/') => {
                     let checked = Command::new("bash").arg("-n").arg(root().join(path)).status();
                     assert!(checked.unwrap().success(), "{line}");
@@ -160,27 +167,27 @@ fn examples_with_sudo_run_as_root() {
     }
 }
 
-/// Commands that need not trace; the first two never do.
-const ONE_LOOK: [&str; 3] = ["preflight", "stuck", "doctor"];
+/// Commands that need not trace; the first three never do.
+const ONE_LOOK: [&str; 4] = ["preflight", "stuck", "kill", "doctor"];
 
 /// The page makes the recording first.
 fn needs_recording(words: &[String]) -> bool {
     words.iter().any(|word| word == "--from" || word == "repair")
 }
 
-/// For a third of a second, and with our own pid in the place of 1234.
+/// For a third of a second, and with our own pid in the place of the page's.
 fn briefly(words: &[String]) -> Vec<String> {
     let mut brief: Vec<String> = Vec::new();
     for word in words {
         let follows = brief.last().map(String::as_str);
         brief.push(match (follows, word.as_str()) {
-            (Some("--pid"), "1234") => std::process::id().to_string(),
+            (Some("--pid"), _) => std::process::id().to_string(),
             (Some("-d"), _) => "300ms".to_owned(),
             _ => word.clone(),
         });
     }
     let timed = |word: &String| ["-d", "--instant", "--sysctl"].contains(&word.as_str());
-    if !brief.iter().any(|word| timed(word) || ONE_LOOK[..2].contains(&word.as_str())) {
+    if !brief.iter().any(|word| timed(word) || ONE_LOOK[..3].contains(&word.as_str())) {
         brief.extend(["-d".to_owned(), "300ms".to_owned()]);
     }
     brief
@@ -216,6 +223,16 @@ fn snapshot(name: &str) -> String {
     let path = root().join(format!("tests/snapshots/golden__{name}.snap"));
     let text = fs::read_to_string(path).unwrap();
     text.splitn(3, "---\n").nth(2).unwrap().to_owned()
+}
+
+/// The rows of the table that begins with `header`, cell by cell.
+fn table(page: &str, header: &str) -> Vec<Vec<String>> {
+    page.lines()
+        .skip_while(|line| *line != header)
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect())
+        .collect()
 }
 
 #[test]
@@ -277,7 +294,7 @@ fn excerpts_look_as_the_output_does_today() {
         }
         assert!(kind != "text" || lines.iter().all(|line| line.chars().count() <= 120));
     }
-    assert_eq!(seen, 2);
+    assert_eq!(seen, 3);
 }
 
 #[test]

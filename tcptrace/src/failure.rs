@@ -43,9 +43,7 @@ impl ExitCode {
             Self::Usage => "the command line asks for what cannot be; nothing was started",
             Self::Findings => "a command that looks for trouble found some",
             Self::Lost => "events were lost, under --strict",
-            Self::NoPermission => {
-                "not permitted: run as root; `tcptrace preflight` names the capabilities needed"
-            }
+            Self::NoPermission => "not permitted: run as root; `tcptrace preflight` names what is missing",
             Self::Unsuitable => "this kernel cannot do it: `tcptrace preflight` says what is missing",
         }
     }

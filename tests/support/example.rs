@@ -90,13 +90,3 @@ fn split(line: &str) -> Vec<Vec<String>> {
     }
     commands
 }
-
-/// The rows of the table that begins with `header`, cell by cell.
-pub(crate) fn table(page: &str, header: &str) -> Vec<Vec<String>> {
-    page.lines()
-        .skip_while(|line| *line != header)
-        .skip(2)
-        .take_while(|line| line.starts_with('|'))
-        .map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect())
-        .collect()
-}

@@ -4,9 +4,12 @@
 mod bench;
 mod contender;
 mod crowd;
+mod dist;
 mod ebpf;
 mod growth;
+mod install;
 mod load;
+mod pages;
 mod replay;
 mod run;
 mod tally;
@@ -34,6 +37,10 @@ enum Task {
     Run(run::Args),
     /// Check and test everything that can run here, cheap first; with CI=true nothing may be skipped.
     Test(test::Args),
+    /// Install tcptrace, its manual and its completions below /usr/local, or remove them.
+    Install(install::Args),
+    /// Make what is released: static binary, manual, completions, Debian package, checksums.
+    Dist(dist::Args),
     /// Measure what tcptrace costs and loses beside its peers, under the same load (root).
     Bench(bench::Args),
     /// The load of `bench`, in the network namespace of this process.
@@ -48,6 +55,8 @@ fn main() -> ExitCode {
     let done = match Args::parse().task {
         Task::Ebpf(args) => ebpf::run(&args),
         Task::Test(args) => test::run(&args),
+        Task::Install(args) => install::run(&args),
+        Task::Dist(args) => dist::run(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Load(args) => load::run(&args),
         Task::Crowd(args) => crowd::run(&args),

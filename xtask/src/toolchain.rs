@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::workspace::{must, output_of};
+use crate::workspace::{cache, must, output_of};
 
 /// The major version of LLVM that rustc, bpf-linker and llvm-objcopy share.
 const LLVM: &str = "22";
@@ -208,11 +208,7 @@ fn llvm_prefix() -> PathBuf {
 
 /// Where our bpf-linker lives: versions side by side, shared by all checkouts.
 fn linker_root() -> Result<PathBuf> {
-    let cache = match env::var_os("XDG_CACHE_HOME") {
-        Some(cache) => PathBuf::from(cache),
-        None => env::home_dir().context("neither XDG_CACHE_HOME nor HOME is set")?.join(".cache"),
-    };
-    Ok(cache.join("tcptrace").join(format!("bpf-linker-{LINKER}-llvm{LLVM}")))
+    Ok(cache()?.join(format!("bpf-linker-{LINKER}-llvm{LLVM}")))
 }
 
 fn existing(path: PathBuf) -> Result<PathBuf> {

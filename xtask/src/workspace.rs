@@ -39,6 +39,15 @@ pub(crate) fn target(root: &Path) -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |folder| root.join(folder))
 }
 
+/// Where tools and kernels are kept between runs.
+pub(crate) fn cache() -> Result<PathBuf> {
+    let cache = match env::var_os("XDG_CACHE_HOME") {
+        Some(cache) => PathBuf::from(cache),
+        None => env::home_dir().context("neither XDG_CACHE_HOME nor HOME is set")?.join(".cache"),
+    };
+    Ok(cache.join("tcptrace"))
+}
+
 /// Runs a command and fails, naming it, unless it succeeds.
 pub(crate) fn must(command: &mut Command) -> Result<()> {
     let shown = shown(command);

@@ -29,7 +29,7 @@ pub struct HistArgs {
     /// With --interval: show each time everything since the start
     #[arg(long)]
     pub cumulative: bool,
-    /// Write an HdrHistogram interval log into FILE, one tag a histogram
+    /// Write an HdrHistogram interval log into FILE, one tag for each histogram
     #[arg(long, value_name = "FILE")]
     pub hdr: Option<PathBuf>,
     /// Draw the histograms of the whole run into FILE

@@ -12,7 +12,7 @@ pub struct LivesArgs {
     /// Only connections that lived at least this long, as far as it is known: 10s
     #[arg(long, value_name = "TIME")]
     pub min_duration: Option<String>,
-    /// Only connections that stayed in one of these states that long: CLOSE_WAIT=1s
+    /// Only connections that stayed in one of these states at least that long: CLOSE_WAIT=1s
     #[arg(long, value_name = "STATE=TIME,…", value_delimiter = ',')]
     pub min_in_state: Vec<String>,
     /// Print those still open when tcptrace stops, too

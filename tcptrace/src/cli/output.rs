@@ -23,7 +23,7 @@ pub struct OutputArgs {
     /// Write into FILE, which is overwritten, instead of stdout (`-`)
     #[arg(long = "output", value_name = "FILE", global = true)]
     pub file: Option<PathBuf>,
-    /// Columns of text and csv, in this order; the names are at the end of `tcptrace --help`
+    /// Columns of text and csv, in this order; `tcptrace --help` lists their names
     #[arg(long, value_name = "COLUMN,…", value_delimiter = ',', global = true)]
     pub columns: Vec<String>,
     /// The time column [default: local]

@@ -7,7 +7,7 @@ use clap::Args;
 /// What to record into.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub struct RecordArgs {
-    /// The recording, e.g. rec.jsonl.zst; it is called FILE.part until it is closed
+    /// Where to record, e.g. rec.jsonl.zst; the file is called FILE.part until it is closed
     #[arg(id = "recording", value_name = "FILE")]
     pub file: PathBuf,
     /// End the recording when it is this large: 100M, 2G; with --rotate begin another file [default: no limit]

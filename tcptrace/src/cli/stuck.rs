@@ -31,7 +31,7 @@ pub struct StuckArgs {
     /// Looks once; with a growth limit it looks twice, --interval apart, since one look knows no growth.
     #[arg(long)]
     pub check: bool,
-    /// With --check: WARNING when count>N, age>TIME or growth>N (a minute) (default: `count>0`)
+    /// With --check: WARNING when count>N, age>TIME or growth>N (a minute) [default: count>0]
     #[arg(long, value_name = "LIMIT,…", value_delimiter = ',')]
     pub warning: Vec<String>,
     /// With --check: CRITICAL, as --warning [default: never]
@@ -46,7 +46,7 @@ pub struct StuckArgs {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 #[command(next_help_heading = "Kill")]
 pub struct KillArgs {
-    /// Only sockets with one of these verdicts of `tcptrace stuck`; required
+    /// Only sockets with one of these verdicts of `tcptrace stuck`, listed below; required, and so is a filter, e.g. --pid
     #[arg(long = "verdict", value_name = "VERDICT,…", value_delimiter = ',')]
     pub verdicts: Vec<String>,
     /// Instead of the default rules, as with `stuck`

@@ -54,7 +54,7 @@ pub struct TracingArgs {
     /// Exit with 4 when events were lost
     #[arg(long, global = true)]
     pub strict: bool,
-    /// Say more on stderr: cost of each program; twice: the kernel half's own log
+    /// Say more on stderr: the cost of each program; with -vv also the kernel half's own log
     #[arg(short = 'v', long, action = ArgAction::Count, global = true)]
     pub verbose: u8,
 }
