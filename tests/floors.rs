@@ -30,7 +30,7 @@ fn floor(module: &str) -> Option<u8> {
 }
 
 /// What stands in few places: the path that names it, and the modules that may.
-const HOMES: [(&str, &[&str]); 17] = [
+const HOMES: [(&str, &[&str]); 19] = [
     ("aya", &["source::kernel"]),
     ("aya_log", &["source::kernel"]),
     ("tcptrace_ebpf", &["source"]),
@@ -38,6 +38,8 @@ const HOMES: [(&str, &[&str]); 17] = [
     ("gimli", &["source::unwind"]),
     ("object", &["source::unwind"]),
     ("clap", &["cli"]),
+    ("libc", &["source::sandbox"]),
+    ("seccompiler", &["source::sandbox"]),
     ("crossterm", &["view"]),
     ("ratatui", &["view"]),
     ("tokio", &["app", "source"]),

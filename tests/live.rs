@@ -1,4 +1,5 @@
 //! Real sockets in namespaces of their own, watched by the built tracer on both attach paths.
+#![expect(dead_code, reason = "the support serves other tests too")]
 #![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test fails by panicking")]
 
 mod support;

@@ -1,5 +1,6 @@
 //! Floor 4: parse, plan, run. `main` prints what it returns.
 
+mod aside;
 mod desk;
 mod doctor;
 mod dumps;
@@ -19,9 +20,10 @@ use std::io::{self, Write as _};
 use crate::cli::{self, Command, Parsed};
 use crate::failure::{ExitCode, Failure};
 use crate::plan::Plan;
-use crate::sink::json;
 use crate::sink::record::{self, Repaired};
+use crate::sink::{json, notice};
 use crate::source::host::ThisHost;
+use crate::source::limits;
 
 /// Does what the command line says.
 ///
@@ -40,6 +42,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Failur
         }
         other => other?,
     };
+    limits::raise();
     match plan {
         Plan::Trace(plan) => match &plan.from {
             Some(recording) => replay::run(&plan, recording),
@@ -78,6 +81,12 @@ fn repaired(repaired: &Repaired) -> Result<ExitCode, Failure> {
         },
         false,
     )
+}
+
+/// A line for the person at the terminal.
+fn say(line: &str) {
+    // Nobody may read stderr.
+    let _ = notice::write_note(&mut io::stderr(), line);
 }
 
 /// Prints to stdout; a closed pipe is success.

@@ -92,6 +92,8 @@ pub struct Trace {
     pub strict: bool,
     /// Children of the filtered pids count as they do.
     pub follow_forks: bool,
+    /// Rights that are no longer needed are dropped after the start.
+    pub sandbox: bool,
     /// How often `-v` was given.
     pub verbose: u8,
     /// Connections to remember.
@@ -220,6 +222,7 @@ impl Plan {
             count: tracing.count.as_deref().map(|word| quantity::positive("--count", word)).transpose()?,
             strict: tracing.strict,
             follow_forks: filter.follow_forks,
+            sandbox: !tracing.no_sandbox,
             verbose: tracing.verbose,
             max_connections: quantity::connections(tracing.max_connections.as_deref())?,
             output: Output::new(output, host)?,

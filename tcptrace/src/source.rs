@@ -15,6 +15,7 @@ pub mod preflight;
 pub mod process_tree;
 pub mod processes;
 pub mod replay;
+pub mod sandbox;
 pub mod sock_diag;
 pub mod sockstat;
 pub mod stacks;

@@ -16,7 +16,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) fn command(words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tcptrace"));
-    command.args(words);
+    command.args(words).env("TCPTRACE_TEST_SANDBOX", "kill");
     command
 }
 

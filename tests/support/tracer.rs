@@ -41,6 +41,8 @@ pub(crate) fn command(words: &[&str]) -> Command {
     let mut command = Command::new(TCPTRACE);
     command.args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.env("RUST_BACKTRACE", "1");
+    // A system call that the sandbox does not know ends the tracer, and fails the test.
+    command.env("TCPTRACE_TEST_SANDBOX", "kill");
     command
 }
 
@@ -78,7 +80,12 @@ pub(crate) fn wait_for_line(lines: &Receiver<String>, kept: &mut Vec<String>, wh
 impl Tracer {
     /// Starts it with `-o json` and waits until it traces.
     pub(crate) fn start(words: &[&str]) -> Self {
-        let mut child = command(&[&["-o", "json"], words].concat()).spawn().unwrap();
+        Self::of(command(&[&["-o", "json"], words].concat()))
+    }
+
+    /// Starts this command, which prints JSON.
+    pub(crate) fn of(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let (out, err) = (lines(child.stdout.take().unwrap()), lines(child.stderr.take().unwrap()));
         let mut tracer = Self { child, out, err, records: Vec::new(), said: Vec::new() };
         tracer.wait_said("tcptrace: tracing ");
@@ -121,6 +128,10 @@ impl Tracer {
                 && record["from"] == from
                 && record["to"] == to
         })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub(crate) fn signal(&self, which: Signal) {

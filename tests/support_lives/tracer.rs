@@ -33,6 +33,7 @@ impl Tracer {
             // Other work on this host must not push our events out.
             .args(["lives", "-o", "json", "--ring-size", "64M"])
             .args(words)
+            .env("TCPTRACE_TEST_SANDBOX", "kill")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

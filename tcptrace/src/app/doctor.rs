@@ -9,6 +9,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
+use super::say;
 use crate::engine::doctor::facts::Facts;
 use crate::engine::doctor::folklore::Scene;
 use crate::engine::doctor::{self as engine, Finding, Severity, sysctl_file};
@@ -139,10 +140,4 @@ fn print(plan: &Doctor, facts: &Facts, findings: &[Finding], anchor: ClockAnchor
 fn anchor(mono: Mono) -> ClockAnchor {
     let real = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
     ClockAnchor { mono, real_ns: i128::from(real.tv_sec) * 1_000_000_000 + i128::from(real.tv_nsec) }
-}
-
-/// A line for the person at the terminal.
-fn say(line: &str) {
-    // Nobody may read stderr.
-    let _ = writeln!(io::stderr(), "tcptrace: {line}");
 }

@@ -6,6 +6,7 @@ use std::io::{self, BufWriter};
 use std::path::Path;
 use std::rc::Rc;
 
+use super::aside::Aside;
 use super::names::CgroupNames;
 use super::output;
 use super::spool::Inlet;
@@ -194,7 +195,7 @@ impl Sink for Tally {
                     sink.update(update)?;
                     sink.flush()?;
                 }
-                Out::Shown(_) => notice::write_lost(&mut io::stderr(), *count, *place, *total)?,
+                Out::Shown(_) => notice::write_lost(&mut Aside, *count, *place, *total)?,
             },
             _ => {}
         }
@@ -220,9 +221,9 @@ impl Sink for Tally {
             Out::Shown(_) => {
                 if other > 0 {
                     let most = state.plan.max_groups;
-                    notice::write_other(&mut io::stderr(), other, most)?;
+                    notice::write_other(&mut Aside, other, most)?;
                 }
-                notice::write_summary(&mut io::stderr(), summary)
+                notice::write_summary(&mut Aside, summary)
             }
         }
     }

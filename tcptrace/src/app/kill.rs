@@ -2,14 +2,15 @@
 
 use std::io::{self, Write as _};
 
+use super::say;
 use super::stuck::eye::Eye;
-use super::stuck::say;
 use crate::engine::stuck::Stuck;
 use crate::engine::stuck::survey::Survey;
 use crate::failure::{ExitCode, Failure};
 use crate::model::endpoints::Endpoint;
 use crate::model::state::TcpState;
 use crate::plan::Kill;
+use crate::sink::escape::escaped;
 use crate::source::sock_diag::set::DiagSet;
 
 /// EOPNOTSUPP: no CONFIG_INET_DIAG_DESTROY.
@@ -131,7 +132,7 @@ fn tell(stuck: &Stuck, outcome: Outcome) -> Result<(), Failure> {
     };
     let owner = stuck.subject.owner.map_or_else(
         || "nobody".to_owned(),
-        |owner| format!("{}[{}]", owner.task.comm.as_str().escape_debug(), owner.task.pid),
+        |owner| format!("{}[{}]", escaped(owner.task.comm.bytes()), owner.task.pid),
     );
     let line = format!(
         "{what} {} {} {} > {} of {owner}; {}",

@@ -1,9 +1,10 @@
 //! From the plan of an output to a sink.
 
 use std::fs::File;
-use std::io::{self, IsTerminal as _, Stderr};
+use std::io::{self, IsTerminal as _};
 use std::os::fd::AsFd as _;
 
+use super::aside::Aside;
 use super::names::CgroupNames;
 use super::spool::{Inlet, Spool};
 use crate::engine::update::Update;
@@ -24,12 +25,12 @@ use crate::source::kernel::Kernel;
 /// Width of a line when nobody says: what most terminals show.
 pub(super) const WIDTH: usize = 120;
 
-/// Opens the output; an existing file is kept until [`empty`].
+/// Opens the output of a run; an existing file is kept until [`empty`].
 ///
 /// # Errors
 /// The file cannot be made.
-pub(super) fn open(output: &Output) -> Result<Spool, Failure> {
-    Spool::start(file(output)?)
+pub(super) fn open(plan: &Trace) -> Result<Spool, Failure> {
+    Spool::start(file(&plan.output)?, plan.sandbox)
         .map_err(|error| Failure::new(ExitCode::Runtime, format!("starting the writer: {error}")))
 }
 
@@ -93,7 +94,7 @@ pub(super) fn sink(plan: &Trace, into: Inlet, anchor: ClockAnchor) -> Result<Box
             }
         }
         Format::Csv => Box::new(
-            CsvSink::new(into, io::stderr(), stream, anchor, output.header)
+            CsvSink::new(into, Aside, stream, anchor, output.header)
                 .map_err(|error| Failure::new(ExitCode::Runtime, format!("writing the header: {error}")))?,
         ),
         Format::Text => {
@@ -107,10 +108,10 @@ pub(super) fn sink(plan: &Trace, into: Inlet, anchor: ClockAnchor) -> Result<Box
                         () if each => Telling::LiveEach,
                         () => Telling::Live,
                     };
-                    Box::new(StuckSink::<Inlet, Stderr>::new(into, io::stderr(), telling, clock, false))
+                    Box::new(StuckSink::<Inlet, Aside>::new(into, Aside, telling, clock, false))
                 }
-                Stream::Lives => Box::new(LivesSink::<Inlet, Stderr>::new(into, io::stderr(), &style)),
-                _ => Box::new(TextSink::<Inlet, Stderr>::new(into, io::stderr(), &style, plan.raw)),
+                Stream::Lives => Box::new(LivesSink::<Inlet, Aside>::new(into, Aside, &style)),
+                _ => Box::new(TextSink::<Inlet, Aside>::new(into, Aside, &style, plan.raw)),
             }
         }
     })
@@ -124,7 +125,7 @@ pub(super) fn quiet() -> Box<dyn Sink> {
         fn update(&mut self, update: &Update<'_>) -> io::Result<()> {
             match update {
                 Update::Lost { count, place, total, .. } => {
-                    notice::write_lost(&mut io::stderr(), *count, *place, *total)
+                    notice::write_lost(&mut Aside, *count, *place, *total)
                 }
                 _ => Ok(()),
             }
@@ -135,7 +136,7 @@ pub(super) fn quiet() -> Box<dyn Sink> {
         }
 
         fn finish(&mut self, summary: &Summary) -> io::Result<()> {
-            notice::write_summary(&mut io::stderr(), summary)
+            notice::write_summary(&mut Aside, summary)
         }
     }
 

@@ -1,6 +1,6 @@
 //! Any view on a recording: no rights, no kernel.
 
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 use std::time::Instant;
 
@@ -8,9 +8,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::desk::Desk;
 use super::hist::Tally;
-use super::output;
 use super::spool::{Spool, judge};
 use super::stuck::recorded::{RecordedWatch, notes};
+use super::{output, say};
 use crate::engine::gate::Gate;
 use crate::engine::{Config, Engine};
 use crate::failure::{ExitCode, Failure};
@@ -21,6 +21,7 @@ use crate::plan::{Format, Kind, Trace};
 use crate::recording::{Header, moment};
 use crate::sink::notice;
 use crate::source::replay::{Pace, Replay};
+use crate::source::sandbox::{self, Needs};
 
 /// Plays the recording into the view of the plan.
 ///
@@ -28,7 +29,7 @@ use crate::source::replay::{Pace, Replay};
 /// It cannot be read, is corrupt, or the output cannot be written.
 pub(super) fn run(plan: &Trace, recording: &Path) -> Result<ExitCode, Failure> {
     let (header, replay) = Replay::open(recording)?;
-    let spool = output::open(&plan.output)?;
+    let spool = output::open(plan)?;
     output::empty(&plan.output, &spool)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -45,6 +46,12 @@ async fn play(plan: &Trace, header: &Header, mut replay: Replay, spool: Spool) -
         Kind::Hist(hist) => Box::new(Tally::open(plan, hist, spool.inlet(), header.anchor, true)?),
         Kind::Stream | Kind::Lives(_) | Kind::Stuck(_) => output::sink(plan, spool.inlet(), header.anchor)?,
     };
+    if plan.sandbox {
+        // A recording may come from anywhere; what reads it needs no rights at all.
+        for note in sandbox::enter(Needs::default()) {
+            say(&format!("note: {note}"));
+        }
+    }
     let gate = Gate::new(plan.filter.clone(), plan.show(), plan.count);
     let config = Config {
         through_time_wait: matches!(&plan.kind, Kind::Lives(lives) if lives.through_time_wait),
@@ -144,12 +151,6 @@ fn look(watch: &mut RecordedWatch, at: Mono, desk: &mut Desk) -> Result<(), Fail
         watch.look(at, engine, filter, out);
         Ok(())
     })
-}
-
-/// A line for the person at the terminal.
-fn say(line: &str) {
-    // Nobody may read stderr.
-    let _ = writeln!(io::stderr(), "tcptrace: {line}");
 }
 
 /// The engine as it was told what it was told.

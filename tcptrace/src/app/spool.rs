@@ -6,15 +6,16 @@ use std::io::{self, Write};
 use std::mem::{replace, take};
 use std::path::Path;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::sync::{Arc, Barrier};
 use std::thread;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::{Notify, oneshot};
 
 use crate::failure::{ExitCode, Failure};
+use crate::source::sandbox;
 
 /// So many bytes may wait for the writing thread; beyond, the loop stops taking events and the ring buffer fills, which is counted.
 /// A burst of some hundred thousand transitions into a pipe that nobody reads for a moment fits in.
@@ -87,18 +88,25 @@ pub(super) struct Spool {
 }
 
 impl Spool {
-    /// Starts the thread.
+    /// Starts the thread; `confined`, it gives up its rights at once.
     ///
     /// # Errors
     /// No thread can be had.
-    pub(super) fn start(out: File) -> io::Result<Self> {
+    pub(super) fn start(out: File, confined: bool) -> io::Result<Self> {
         let mut sink = out.try_clone()?;
         let (to_writer, batches) = channel::<Vec<u8>>();
         let (give_back, spare) = sync_channel(SPARE);
         let queue = Arc::new(Queue::default());
         let taken = Arc::clone(&queue);
         let (tell, outcome) = oneshot::channel();
+        // Once its system calls are filtered it could no longer give anything up.
+        let ready = Arc::new(Barrier::new(2));
+        let renounced = Arc::clone(&ready);
         thread::Builder::new().name("writer".into()).spawn(move || {
+            if confined {
+                sandbox::renounce();
+            }
+            renounced.wait();
             let written = batches.iter().try_for_each(|mut batch| {
                 let written = sink.write_all(&batch);
                 taken.shrink(batch.len());
@@ -114,6 +122,7 @@ impl Spool {
             // Nobody asks any more when the run was given up.
             let _ = tell.send(written.and_then(|()| sink.flush()));
         })?;
+        ready.wait();
         Ok(Self { inlet: Inlet::default(), to_writer, spare, queue, out, outcome })
     }
 

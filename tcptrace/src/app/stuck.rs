@@ -6,11 +6,12 @@ pub(super) mod picture;
 pub(super) mod recorded;
 pub(super) mod watch;
 
-use std::io::{self, Stderr, Write as _};
+use std::io::{self, Write as _};
 use std::time::Duration;
 
+use super::aside::Aside;
 use super::names::CgroupNames;
-use super::output;
+use super::{output, say};
 use crate::engine::stuck::Stuck;
 use crate::engine::stuck::alarm::{Figures, Threshold};
 use crate::engine::stuck::survey::{Findings, Survey};
@@ -21,6 +22,7 @@ use crate::model::time::ClockAnchor;
 use crate::plan::{self, Check, Format};
 use crate::sink::Sink;
 use crate::sink::csv::CsvSink;
+use crate::sink::escape::escaped;
 use crate::sink::json::{JsonSink, Stream};
 use crate::sink::stuck::{StuckSink, Telling};
 use crate::sink::time::{Clock, TimeStyle};
@@ -121,7 +123,7 @@ fn sink(plan: &plan::Stuck, file: std::fs::File, anchor: ClockAnchor) -> Result<
         Format::Text => {
             let telling = if plan.each { Telling::Each } else { Telling::Groups };
             let clock = Clock::new(TimeStyle::None, anchor, false);
-            Box::new(StuckSink::<_, Stderr>::new(file, io::stderr(), telling, clock, output.header))
+            Box::new(StuckSink::<_, Aside>::new(file, Aside, telling, clock, output.header))
         }
     })
 }
@@ -167,7 +169,7 @@ fn check(plan: &plan::Stuck, check: &Check) -> ExitCode {
 
 /// What a plugin prints when it cannot tell.
 pub(super) fn unknown(failure: &Failure) -> String {
-    format!("TCPTRACE UNKNOWN - {failure}")
+    format!("TCPTRACE UNKNOWN - {}", escaped(failure.to_string().as_bytes()))
 }
 
 fn figures(plan: &plan::Stuck, check: &Check) -> Result<(Vec<Stuck>, Figures), Failure> {
@@ -198,7 +200,7 @@ fn judged(stuck: &[Stuck], figures: &Figures, check: &Check) -> (String, ExitCod
     if let Some(worst) = groups.iter().max_by_key(|group| group.sockets.len()) {
         let owner = worst.owner.map_or_else(
             || "nobody".to_owned(),
-            |task| format!("{}[{}]", task.comm.as_str().escape_default(), task.pid),
+            |task| format!("{}[{}]", escaped(task.comm.bytes()), task.pid),
         );
         let verdict = worst.key.verdict.map_or("no verdict", |verdict| verdict.name());
         let port = worst.key.lport.map_or_else(String::new, |port| format!(" on port {port}"));
@@ -234,10 +236,4 @@ fn judged(stuck: &[Stuck], figures: &Figures, check: &Check) -> (String, ExitCod
         ));
     }
     (format!("{line} | {data}"), code)
-}
-
-/// A line for the person at the terminal.
-pub(super) fn say(line: &str) {
-    // Nobody may read stderr.
-    let _ = writeln!(io::stderr(), "tcptrace: {line}");
 }

@@ -3,7 +3,7 @@
 mod stacks;
 mod start;
 
-use std::io::{self, Write as _};
+use std::io;
 use std::time::Duration;
 
 use tokio::signal::unix::Signal;
@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use super::desk::Desk;
 use super::dumps::{Answer, Dumps, Request};
 use super::hist::Tally;
+use super::say;
 use super::spool::Spool;
 use super::stuck::watch::Watch;
 use crate::failure::{ExitCode, Failure};
@@ -71,7 +72,7 @@ enum Next {
 /// # Errors
 /// Why it could not start, or what failed on the way.
 pub(super) fn run(plan: &Trace, record: Option<&Record>) -> Result<ExitCode, Failure> {
-    let spool = super::output::open(&plan.output)?;
+    let spool = super::output::open(plan)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -421,12 +422,6 @@ async fn answered(dumps: &mut Option<Dumps>) -> Answer {
         Some(dumps) => dumps.answer().await,
         None => std::future::pending().await,
     }
-}
-
-/// A line for the person at the terminal.
-fn say(line: &str) {
-    // Nobody may read stderr.
-    let _ = writeln!(io::stderr(), "tcptrace: {line}");
 }
 
 fn say_costs(costs: &[(&'static str, crate::model::summary::KernelCost)], connections: u64) {

@@ -54,6 +54,12 @@ pub struct TracingArgs {
     /// Exit with 4 when events were lost
     #[arg(long, global = true)]
     pub strict: bool,
+    /// Keep all capabilities and system calls after the start, to find out whether the sandbox is in the way
+    ///
+    /// Once it is set up, tcptrace drops the capabilities that it no longer needs, forbids itself new privileges and filters its system calls
+    /// (seccomp): it can then load no eBPF program, start no process, connect to nothing and write to no other file.
+    #[arg(long, global = true)]
+    pub no_sandbox: bool,
     /// Say more on stderr: the cost of each program; with -vv also the kernel half's own log
     #[arg(short = 'v', long, action = ArgAction::Count, global = true)]
     pub verbose: u8,

@@ -89,8 +89,9 @@ impl<W: Write> Rows<W> {
         self.out.write_field(&self.cell).map_err(io_error)
     }
 
+    /// Sentences too name processes; and a table is looked at on terminals.
     fn text(&mut self, text: &str) -> io::Result<()> {
-        self.cell(|cell| cell.extend_from_slice(text.as_bytes()))
+        self.cell(|cell| escape::push_escaped(cell, text.as_bytes()))
     }
 
     fn number(&mut self, number: impl Into<u64>) -> io::Result<()> {

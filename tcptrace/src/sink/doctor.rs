@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use super::duration::push_ns;
-use super::escape::push_escaped;
+use super::escape::escaped;
 use super::json::finding as record;
 use super::time::Rfc3339;
 use crate::engine::doctor::{Finding, Row, Severity};
@@ -68,7 +68,7 @@ pub fn report(
     }
     for finding in fine {
         if finding.check == "folklore" {
-            paragraph("tale", &format!("{} {}", finding.subject, finding.explanation), out)?;
+            paragraph("tale", &plain(&format!("{} {}", finding.subject, finding.explanation)), out)?;
             continue;
         }
         let said = format!("{}: {}", finding.check, plain(&finding.explanation));
@@ -160,9 +160,7 @@ fn sentence(text: &str) -> String {
 
 /// Without anything that could command a terminal.
 fn plain(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    push_escaped(&mut bytes, text.as_bytes());
-    String::from_utf8_lossy(&bytes).into_owned()
+    escaped(text.as_bytes())
 }
 
 fn paragraph(head: &str, text: &str, out: &mut dyn Write) -> io::Result<()> {

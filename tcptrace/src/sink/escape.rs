@@ -19,24 +19,44 @@ pub fn push_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
     }
 }
 
+/// The same as a text of its own.
+#[must_use]
+pub fn escaped(bytes: &[u8]) -> String {
+    let mut out = Vec::with_capacity(bytes.len());
+    push_escaped(&mut out, bytes);
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 fn push_character(out: &mut Vec<u8>, character: char) {
     match character {
         '\\' => out.extend_from_slice(b"\\\\"),
         '\0'..='\u{9f}' if character.is_control() => push_byte(out, u8::try_from(character).unwrap_or(b'?')),
-        // Marks that hide or reorder what stands around them, and the separators that some terminals break lines at.
-        '\u{ad}'
-        | '\u{61c}'
-        | '\u{200b}'..='\u{200f}'
-        | '\u{2028}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}'
-        | '\u{feff}'
-        | '\u{e0000}'..='\u{e007f}' => {
+        _ if deceives(character) => {
             out.extend_from_slice(b"\\u{");
             digits::push_hex(out, u64::from(u32::from(character)));
             out.push(b'}');
         }
         _ => out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
     }
+}
+
+/// Marks that hide or reorder what stands around them, and the separators that some terminals break lines at.
+fn deceives(character: char) -> bool {
+    matches!(
+        character,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{e0000}'..='\u{e007f}'
+    )
+}
+
+/// Whether JSON, which escapes what stands below the blank, should escape this one too: it commands or deceives a terminal.
+pub(super) fn commands(character: char) -> bool {
+    character.is_control() || deceives(character)
 }
 
 fn push_byte(out: &mut Vec<u8>, byte: u8) {
@@ -50,12 +70,6 @@ fn push_byte(out: &mut Vec<u8>, byte: u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn escaped(bytes: &[u8]) -> String {
-        let mut out = Vec::new();
-        push_escaped(&mut out, bytes);
-        String::from_utf8(out).unwrap()
-    }
 
     #[test]
     fn escape_sequences_become_visible() {

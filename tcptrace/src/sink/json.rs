@@ -8,6 +8,7 @@ pub mod record;
 mod socket;
 mod stack;
 mod stuck;
+mod tame;
 mod word;
 
 use std::io::{self, Write};
@@ -95,7 +96,7 @@ impl<W: Write> JsonSink<W> {
     fn write(out: &mut Buffered<W>, record: &Record<'_>) -> io::Result<()> {
         match record {
             Record::Transition(transition) => transition.write(out.line()),
-            other => serde_json::to_writer(&mut *out.line(), other)?,
+            other => tame::push(out.line(), other)?,
         }
         out.line().push(b'\n');
         out.settle()

@@ -2,9 +2,17 @@
 
 use std::io::{self, Write};
 
-use super::duration;
+use super::{duration, escape};
 use crate::model::event::LossPlace;
 use crate::model::summary::Summary;
+
+/// One line for the person at the terminal: it may name files and processes, which others have named.
+///
+/// # Errors
+/// What the writer says.
+pub fn write_note(out: &mut impl Write, note: &str) -> io::Result<()> {
+    writeln!(out, "tcptrace: {}", escape::escaped(note.as_bytes()))
+}
 
 /// One line about a loss.
 ///

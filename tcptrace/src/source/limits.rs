@@ -1,7 +1,11 @@
 //! How many fds a process has open, and how many it may have.
+//!
+//! Ours keeps one for each network namespace of the host, and a host of containers has more of them than the usual soft limit of 1024.
 
 use std::fs;
 use std::io;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::model::comm::Comm;
 
@@ -16,6 +20,13 @@ pub struct FdUse {
     pub open: Option<u64>,
     /// Soft `RLIMIT_NOFILE`; `None` where unreadable or unlimited.
     pub limit: Option<u64>,
+}
+
+/// Raises our own soft limit to the hard one, where that is possible.
+pub fn raise() {
+    let limit = getrlimit(Resource::Nofile);
+    // Without, we say which namespaces could not be opened.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
 }
 
 /// Looks at one process; fields that it keeps to itself are `None`.

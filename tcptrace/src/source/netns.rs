@@ -46,7 +46,9 @@ impl Netns {
     /// # Errors
     /// When /proc is not there.
     pub fn own() -> io::Result<Self> {
-        Self::at(Path::new(OWN))
+        Self::at(Path::new(OWN)).map_err(|error| {
+            io::Error::new(error.kind(), format!("{OWN} cannot be read ({error}): is /proc mounted?"))
+        })
     }
 
     /// The one that `path` opens: a file of /run/netns, or /proc/PID/ns/net.

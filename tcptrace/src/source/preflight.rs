@@ -66,6 +66,7 @@ pub fn check(ring_bytes: u32) -> Report {
     checks.extend(host::check(capabilities));
     let mut works = None;
     if permitted {
+        checks.push(rights::addresses());
         checks.push(rights::statistics());
         works = trial::run(ring_bytes, &mut checks);
     }

@@ -124,7 +124,9 @@ impl Eye {
         let table = FdTable::scan(None).map_err(|error| {
             Failure::new(ExitCode::Runtime, format!("reading fd tables in /proc: {error}"))
         })?;
-        picture.holdings.complete = table.unreadable == 0 && Kernel::sees_all_processes();
+        // With hidepid others do not even see which processes there are.
+        let sees_all = Kernel::sees_all_processes() && rustix::process::geteuid().is_root();
+        picture.holdings.complete = table.unreadable == 0 && sees_all;
         if table.unreadable > 0 {
             self.notes.push(format!(
                 "the fds of {} processes cannot be read: their sockets seem to have no holder; run as root",

@@ -24,6 +24,7 @@ use crate::source::capabilities::{Capabilities, Capability};
 use crate::source::kernel::{Attach, AttachError, Counting, Kernel, Options, Path, Scope, Want};
 use crate::source::process_tree::ProcessTree;
 use crate::source::processes::Processes;
+use crate::source::sandbox::{self, Needs};
 use crate::source::{netns, sysctl};
 
 /// Sysctls that a recording keeps.
@@ -50,6 +51,8 @@ impl<'a> Run<'a> {
     ) -> Result<Self, Failure> {
         let int = signal(SignalKind::interrupt());
         let term = signal(SignalKind::terminate());
+        // A handler, so that a file beyond RLIMIT_FSIZE is an error of write(2) and not the end.
+        let _ = signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()));
         let (int, term) = int
             .and_then(|int| Ok((int, term?)))
             .map_err(|error| Failure::new(ExitCode::Runtime, format!("handling signals: {error}")))?;
@@ -135,10 +138,12 @@ impl<'a> Run<'a> {
         let pids: Vec<u32> = plan.filter.pids.iter().copied().collect();
         let preferred = |pid: u32| plan.filter.pids.contains(&pid);
         let owners = kernel.take_holders().map(|holders| Owners::of(holders, &preferred));
+        let confined =
+            if plan.sandbox { sandbox::enter(needs(plan, record, owners.is_none())) } else { Vec::new() };
         let processes = Processes::watch(desk.gate.filter_mut().pids.iter().copied());
-        let dumps = match Dumps::start(owners, pids, kernel.path() == Path::Btf) {
-            _ if plan.raw => None,
-            Ok(dumps) => Some(dumps),
+        let dumps = (!plan.raw).then(|| Dumps::start(owners, pids, kernel.path() == Path::Btf)).transpose();
+        let dumps = match dumps {
+            Ok(dumps) => dumps,
             Err(error) => {
                 say(&format!("note: older sockets are unknown until they move: {error}"));
                 None
@@ -172,7 +177,7 @@ impl<'a> Run<'a> {
         if run.kernel.path() == Path::Classic && !plan.filter.pids.is_empty() {
             run.first_look().await;
         }
-        tell(plan, &run.kernel);
+        tell(plan, &run.kernel, &confined);
         run.desk.flush();
         Ok(run)
     }
@@ -187,6 +192,19 @@ impl<'a> Run<'a> {
                 Ok(answer) => self.take(answer),
             }
         }
+    }
+}
+
+/// What the run still does from here on; `from_proc`: the kernel's iterator over open files did not work.
+fn needs(plan: &Trace, record: Option<&Record>, from_proc: bool) -> Needs {
+    let watches = plan.flag_stuck.is_some() || matches!(plan.kind, Kind::Stuck(_));
+    Needs {
+        kernel: true,
+        namespaces: watches || !plan.raw,
+        // Stacks get their names from the files of other users' processes.
+        fd_tables: watches || plan.takes_stacks() || (from_proc && !plan.raw),
+        renames: record.is_some(),
+        rotates: record.is_some_and(|record| record.limits.rotate.is_some()),
     }
 }
 
@@ -244,7 +262,7 @@ fn header(record: &Record, kernel: &Kernel, config: &Config, anchor: ClockAnchor
 }
 
 /// The line that says that events flow, and what to know.
-fn tell(plan: &Trace, kernel: &Kernel) {
+fn tell(plan: &Trace, kernel: &Kernel, confined: &[String]) {
     let system = rustix::system::uname();
     let filtered = if plan.filter.is_empty() { "" } else { ", filtered" };
     say(&format!(
@@ -260,7 +278,7 @@ fn tell(plan: &Trace, kernel: &Kernel) {
     if plan.takes_stacks() && !may_look() {
         say("note: without CAP_SYS_PTRACE the stacks of other users' processes have no names");
     }
-    for note in plan.notes.iter().chain(kernel.notes()) {
+    for note in plan.notes.iter().chain(kernel.notes()).chain(confined) {
         say(&format!("note: {note}"));
     }
     if plan.verbose > 0 {

@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::record::Record;
+use super::tame;
 
 /// What a check of this host found.
 #[derive(Clone, Copy, Debug, Serialize, JsonSchema)]
@@ -51,7 +52,8 @@ impl Finding<'_> {
     /// # Errors
     /// What the writer says.
     pub fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let mut line = serde_json::to_vec(&Record::Finding(*self))?;
+        let mut line = Vec::new();
+        tame::push(&mut line, &Record::Finding(*self))?;
         line.push(b'\n');
         out.write_all(&line)
     }

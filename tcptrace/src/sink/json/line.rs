@@ -8,6 +8,7 @@ use super::super::digits;
 use super::owner::{Container, DetailRecord, OwnerRecord, TaskRecord};
 use super::record::Transition;
 use super::socket::{Hex, SocketRecord};
+use super::tame;
 use super::word::{Vocabulary, Word};
 
 impl Transition<'_> {
@@ -152,7 +153,7 @@ fn text(out: &mut Vec<u8>, name: &str, value: &str) {
     } else {
         key(out, name);
         // Writing into memory does not fail, nor does a text.
-        let _ = serde_json::to_writer(out, value);
+        let _ = tame::push(out, &value);
     }
 }
 
@@ -278,12 +279,10 @@ mod tests {
             };
             let names = OneCgroup(path);
             let of = || Transition::of(&row, "2026-11-21T03:20:32.000000001Z", Some(&names));
-            let mut line = Vec::new();
+            let (mut line, mut record) = (Vec::new(), Vec::new());
             of().write(&mut line);
-            prop_assert_eq!(
-                String::from_utf8(line).unwrap(),
-                serde_json::to_string(&Record::Transition(of())).unwrap()
-            );
+            tame::push(&mut record, &Record::Transition(of())).unwrap();
+            prop_assert_eq!(String::from_utf8(line).unwrap(), String::from_utf8(record).unwrap());
         }
     }
 }

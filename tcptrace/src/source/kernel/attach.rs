@@ -164,9 +164,15 @@ impl Kernel {
 
     fn classic(options: &Options, btf: Option<&Btf>) -> Result<Self, AttachError> {
         let tracefs = layout::mount_tracefs().map_err(|error| {
-            let advice = "mount it with `mount -t tracefs tracefs /sys/kernel/tracing`, as root";
+            let advice = if std::path::Path::new("/sys/kernel").is_dir() {
+                "mount it with `mount -t tracefs tracefs /sys/kernel/tracing`, as root"
+            } else {
+                "/sys is not mounted, so BTF is not there either: `mount -t sysfs sysfs /sys`, as root"
+            };
             if error.kind() == std::io::ErrorKind::PermissionDenied {
-                AttachError::NotPermitted(format!("tracefs cannot be read: {error}; {advice}"))
+                AttachError::NotPermitted(
+                    "tracefs cannot be read: run as root (sudo), or give CAP_DAC_READ_SEARCH too".into(),
+                )
             } else {
                 AttachError::Unsuitable(format!("tracefs is not there: {error}; {advice}"))
             }

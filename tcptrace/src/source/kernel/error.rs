@@ -59,12 +59,17 @@ impl AttachError {
         const EPERM: i32 = 1;
         const ENOENT: i32 = 2;
         const EACCES: i32 = 13;
+        const EMFILE: i32 = 24;
         const EINVAL: i32 = 22;
         const ENOTSUP: i32 = 524;
         match os_error(error) {
             Some(EPERM) => Self::NotPermitted(format!(
                 "{doing}: not permitted; run as root (sudo), or give the binary CAP_BPF and CAP_PERFMON: \
                  setcap cap_bpf,cap_perfmon+ep tcptrace"
+            )),
+            Some(EMFILE) => Self::Failed(format!(
+                "{doing}: too many open files; tcptrace needs some 60, and one more for each network namespace: raise the limit \
+                 (ulimit -n 4096)"
             )),
             // The verifier or the loader refused it: another attach path may do.
             Some(EACCES | EINVAL | ENOENT | ENOTSUP) => Self::Unsuitable(format!(

@@ -14,3 +14,9 @@ pub fn ring_buffer() -> Option<bool> {
 pub fn run_time_figures() -> bool {
     enable_stats(Stats::RunTime).is_ok()
 }
+
+/// Whether the kernel shows us the addresses of its timers' functions.
+#[must_use]
+pub fn timer_addresses() -> bool {
+    super::symbols::address("tw_timer_handler").is_some()
+}

@@ -65,18 +65,23 @@ fn losses(capabilities: Capabilities) -> Vec<Check> {
     };
     let ptrace = lacking(Capability::SysPtrace).map(|check| {
         check.degraded(
-            "fd tables of others cannot be read: sockets that are older than tcptrace have no owner until they act",
+            "network namespaces that only processes of others are in are not found: their older sockets appear only once they act; and \
+             where eBPF does not show open files (before Linux 5.11), older sockets of others have no owner until they act",
             advice(Capability::SysPtrace),
         )
     });
     let read = lacking(Capability::DacReadSearch).filter(|_| !capabilities.has(Capability::DacOverride)).map(|check| {
         check.degraded(
-            "/proc of other users cannot be read: their sockets that are older than tcptrace have no owner until they act",
+            "tracefs is closed (see there); and where eBPF does not show open files (before Linux 5.11), older sockets of other users \
+             have no owner until they act",
             advice(Capability::DacReadSearch),
         )
     });
     let net = lacking(Capability::NetAdmin).map(|check| {
-        check.fine("not there; older sockets are listed through a smaller buffer, nothing is lost")
+        check.degraded(
+            "`tcptrace kill` cannot close sockets; everything else works",
+            advice(Capability::NetAdmin),
+        )
     });
     [ptrace, read, net].into_iter().flatten().collect()
 }
@@ -119,6 +124,20 @@ fn memlock(capabilities: Capabilities, release: Release) -> Option<Check> {
             "raise it (ulimit -l unlimited), or add CAP_SYS_RESOURCE",
         )
     })
+}
+
+/// Whether the addresses that `--exact` goes by are shown.
+pub(super) fn addresses() -> Check {
+    let check =
+        Check::new("kernel addresses", "/proc/kallsyms", "Linux kernel/ksyms_common.c:kallsyms_show_value");
+    if probe::timer_addresses() {
+        check.fine("shown, as --exact needs them")
+    } else {
+        check.degraded(
+            "not shown: --exact has no effect, the ends of TIME_WAIT are estimated",
+            "run as root or with CAP_SYSLOG, and kernel.kptr_restrict below 2",
+        )
+    }
 }
 
 /// Whether the kernel times our programs when asked.
