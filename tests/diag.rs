@@ -21,10 +21,11 @@ use tcptrace::model::snapshot::{SocketSnapshot, TimerKind};
 use tcptrace::model::state::TcpState;
 use tcptrace::model::time::Mono;
 use tcptrace::source::cgroup::CgroupTree;
+use tcptrace::source::clock::now;
 use tcptrace::source::fd_table::FdTable;
 use tcptrace::source::netns::{self, Netns, in_netns};
 use tcptrace::source::netstat::Netstat;
-use tcptrace::source::sock_diag::{self, ALL_STATES, Diag, now, set::DiagSet};
+use tcptrace::source::sock_diag::{self, ALL_STATES, Diag, set::DiagSet};
 use tcptrace::source::sysctl;
 
 const MS: u64 = 1_000_000;

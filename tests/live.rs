@@ -14,6 +14,8 @@ mod filters;
 mod listeners;
 #[path = "live/losses.rs"]
 mod losses;
+#[path = "live/namespaces.rs"]
+mod namespaces;
 #[path = "live/ownership.rs"]
 mod ownership;
 #[path = "live/pids.rs"]

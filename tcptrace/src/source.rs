@@ -3,6 +3,7 @@
 pub mod birth;
 pub mod capabilities;
 pub mod cgroup;
+pub mod clock;
 pub mod fd_table;
 pub mod host;
 pub mod kernel;

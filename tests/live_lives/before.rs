@@ -16,7 +16,7 @@ use crate::support_lives::{Lab, Life, Tracer, last};
 const MS: u64 = 1_000_000;
 
 fn now() -> u64 {
-    tcptrace::source::sock_diag::now().0
+    tcptrace::source::clock::now().0
 }
 
 /// Its state's age lies within the bounds given for it: entered between `from` and `to`.

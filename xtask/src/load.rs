@@ -99,6 +99,16 @@ pub(crate) struct Done {
 }
 
 impl Args {
+    /// So many threads and connections, which end in each way in turn, as fast as can be.
+    pub(crate) fn of(threads: u16, connections: u32) -> Self {
+        Self { threads, connections, close: Close::Mixed, rate: None }
+    }
+
+    /// State changes of the connections alone: without those of the listeners.
+    pub(crate) fn of_connections(&self, done: &Done) -> u64 {
+        done.changes - u64::from(self.threads) * LISTENER
+    }
+
     /// So many connections a second for so many seconds.
     pub(crate) fn at_rate(rate: u32, seconds: u32) -> Self {
         let threads = 2;

@@ -6,12 +6,14 @@ mod contender;
 mod crowd;
 mod dist;
 mod ebpf;
+mod fuzz;
 mod growth;
 mod install;
 mod load;
 mod pages;
 mod replay;
 mod run;
+mod soak;
 mod tally;
 mod test;
 mod toolchain;
@@ -41,11 +43,21 @@ enum Task {
     Install(install::Args),
     /// Make what is released: static binary, manual, completions, Debian package, checksums.
     Dist(dist::Args),
+    /// Throw bytes at everything that reads what others wrote (libFuzzer; needs nightly Rust and cargo-fuzz).
+    Fuzz(fuzz::Args),
     /// Measure what tcptrace costs and loses beside its peers, under the same load (root).
     Bench(bench::Args),
+    /// Let one tcptrace live through everything that a bad day has, and compare its table with `ss` (root).
+    Soak(soak::Args),
     /// The load of `bench`, in the network namespace of this process.
     #[command(hide = true)]
     Load(load::Args),
+    /// Connections that end in every way, in the network namespace of this process.
+    #[command(hide = true)]
+    SoakChurn,
+    /// Sockets in many states, in the network namespace of this process.
+    #[command(hide = true)]
+    SoakCrowd,
     /// The standing connections of `bench --growth`, in the network namespace of this process.
     #[command(hide = true)]
     Crowd(crowd::Args),
@@ -57,8 +69,12 @@ fn main() -> ExitCode {
         Task::Test(args) => test::run(&args),
         Task::Install(args) => install::run(&args),
         Task::Dist(args) => dist::run(&args),
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Load(args) => load::run(&args),
+        Task::Soak(args) => soak::run(&args),
+        Task::SoakChurn => soak::churn(),
+        Task::SoakCrowd => soak::crowd(),
         Task::Crowd(args) => crowd::run(&args),
         Task::Run(args) => run::run(&args).map(|never| match never {}),
     };

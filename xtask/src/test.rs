@@ -13,7 +13,11 @@ use serde_json::Value;
 
 use crate::ebpf;
 use crate::tally::Tally;
-use crate::workspace::{cargo, must, output_of, root, shown};
+use crate::workspace::{binary, cargo, must, output_of, root, shown};
+
+/// How long the soak of CI takes, without its TIME_WAITs at the end, and how many those are: a debug build is slow.
+const SOAK: &str = "90s";
+const SOAK_TIME_WAIT: &str = "20000";
 
 /// Options of `cargo xtask test`.
 #[derive(clap::Args)]
@@ -146,6 +150,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             counted(&mut as_root(way, &binary, args), tally)
         });
     }
+    if ci && way != Root::Never {
+        report.step("soak", |_| must(&mut soak(way, &root)?));
+    }
     Ok(report.end())
 }
 
@@ -257,6 +264,20 @@ fn as_root(way: Root, binary: &Binary, args: &Args) -> Command {
         .arg(executable)
         .args(["--test-threads", &args.live_threads.to_string()]);
     command
+}
+
+/// The short soak, of the tracer that the live tests have run.
+fn soak(way: Root, root: &Path) -> Result<Command> {
+    let own = env::current_exe().context("cannot find xtask's own file")?;
+    let mut command = Command::new(if way == Root::Sudo { "sudo" } else { "env" });
+    if way == Root::Sudo {
+        command.args(["-n", "env"]);
+    }
+    let mut path = OsString::from("PATH=");
+    path.push(env::var_os("PATH").unwrap_or_default());
+    command.arg(path).arg(own).args(["soak", "--for", SOAK, "--time-wait", SOAK_TIME_WAIT, "--tcptrace"]);
+    command.arg(binary(root, "debug"));
+    Ok(command)
 }
 
 /// How many tests a binary has.

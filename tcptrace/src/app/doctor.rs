@@ -18,7 +18,7 @@ use crate::model::time::{ClockAnchor, Mono};
 use crate::plan::Doctor;
 use crate::sink::doctor as sink;
 use crate::source::sock_diag::set::DiagSet;
-use crate::source::{netns, sock_diag, sysctl};
+use crate::source::{clock, netns, sysctl};
 
 /// A sysctl.conf is shorter than this.
 const LONGEST_FILE: u64 = 1 << 20;
@@ -70,7 +70,7 @@ pub(super) fn run(plan: &Doctor) -> Result<ExitCode, Failure> {
         }
         None => engine::examine(&facts),
     };
-    conclude(plan, &facts, &findings, anchor(sock_diag::now()))
+    conclude(plan, &facts, &findings, anchor(clock::now()))
 }
 
 /// Leaves what `--pid` asks for.

@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::mpsc;
 
 use crate::engine::ALL_STATES;
@@ -18,6 +18,8 @@ use crate::source::netns::Netns;
 use crate::source::netstat::Netstat;
 use crate::source::sock_diag::set::DiagSet;
 
+/// Namespaces are looked over so often at least: the socket that we keep in each would keep it alive when all others have left it.
+const LOOK: Duration = Duration::from_secs(10);
 /// Events in one message to the loop.
 const BATCH: usize = 1024;
 
@@ -39,6 +41,11 @@ impl Request {
     /// All sockets of all namespaces.
     pub(super) fn everything() -> Self {
         Self { netns: Vec::new(), states: ALL_STATES }
+    }
+
+    /// No socket: only lets go of namespaces that are gone.
+    fn nothing() -> Self {
+        Self { netns: Vec::new(), states: 0 }
     }
 }
 
@@ -94,6 +101,8 @@ pub(super) struct Dumps {
     /// When the dump under way was asked for.
     asked: Option<Instant>,
     rest_until: Option<Instant>,
+    /// When anything was asked for last.
+    looked: Instant,
 }
 
 impl Dumps {
@@ -111,9 +120,11 @@ impl Dumps {
                     Owners::default()
                 }),
             };
-            Worker { tell, owners, cookies, overflows: FxHashMap::default() }.work(&todo);
+            let (overflows, missed) = (FxHashMap::default(), FxHashSet::default());
+            Worker { tell, owners, cookies, overflows, missed }.work(&todo);
         })?;
-        let mut dumps = Self { requests, answers, asked: None, rest_until: None };
+        let looked = Instant::now();
+        let mut dumps = Self { requests, answers, asked: None, rest_until: None, looked };
         dumps.ask(Request::everything());
         Ok(dumps)
     }
@@ -123,6 +134,14 @@ impl Dumps {
         let now = Instant::now();
         if self.asked.is_none() && self.rest_until.is_none_or(|until| until <= now) {
             self.asked = self.requests.send(request).is_ok().then_some(now);
+            self.looked = now;
+        }
+    }
+
+    /// There is no question: now and then it lets go of namespaces that are gone.
+    pub(super) fn let_go(&mut self) {
+        if self.looked.elapsed() >= LOOK {
+            self.ask(Request::nothing());
         }
     }
 
@@ -149,6 +168,8 @@ struct Worker {
     cookies: bool,
     /// `TCPTimeWaitOverflow` of each namespace when last read.
     overflows: FxHashMap<u32, u64>,
+    /// Namespaces that were asked for and not found when last looked for.
+    missed: FxHashSet<u32>,
 }
 
 /// The loop is gone: nothing more to do.
@@ -187,7 +208,13 @@ impl Worker {
 
     fn answer(&mut self, set: &mut DiagSet, request: &Request) -> Result<(), Gone> {
         // Namespaces come and go; a failure leaves those that are known.
-        let _ = set.refresh();
+        let looked = Kernel::now();
+        let all_found = set.refresh().is_ok_and(|refreshed| refreshed.unreadable == 0);
+        // An inode number is used again, for a namespace that counts from 0.
+        self.overflows.retain(|inode, _| set.diag(*inode).is_some());
+        if request.states == 0 {
+            return self.send(Answer::Done);
+        }
         let mut events: Vec<Event> = set
             .fin_timeouts()
             .into_iter()
@@ -198,6 +225,17 @@ impl Worker {
             .filter(|netns| request.netns.is_empty() || request.netns.contains(&netns.inode))
             .cloned()
             .collect();
+        if all_found && request.states == ALL_STATES {
+            // One that is nowhere, twice, is gone: what was in it after a loss would wait for its dump for ever. Once is not enough:
+            // a process that hands over to its child while /proc is read is not seen.
+            let before = std::mem::replace(&mut self.missed, gone(set, &request.netns));
+            events.extend(self.missed.intersection(&before).map(|netns| Event::SnapshotDone {
+                began: looked,
+                at: looked,
+                netns: *netns,
+                states: request.states,
+            }));
+        }
         for netns in wanted {
             let began = Kernel::now();
             events.extend(self.overflow(&netns));
@@ -242,5 +280,51 @@ impl Worker {
 
     fn send(&self, answer: Answer) -> Result<(), Gone> {
         self.tell.blocking_send(answer).map_err(|_| Gone)
+    }
+}
+
+/// Which of `asked` no process and no name holds.
+fn gone(set: &DiagSet, asked: &[u32]) -> FxHashSet<u32> {
+    let known: FxHashSet<u32> = set
+        .namespaces()
+        .chain(set.unreachable().map(|failure| &failure.netns))
+        .map(|netns| netns.inode)
+        .collect();
+    asked.iter().copied().filter(|netns| !known.contains(netns)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_that_is_nowhere_twice_is_answered_for() {
+        let (mut set, opened) = DiagSet::open().unwrap();
+        let own = crate::source::netns::own().unwrap();
+        let (tell, mut answers) = mpsc::channel(64);
+        let owners = Owners::default();
+        let (overflows, missed) = (FxHashMap::default(), FxHashSet::default());
+        let mut worker = Worker { tell, owners, cookies: true, overflows, missed };
+        // No namespace has this number: the kernel's begin at 0xf0000000.
+        let request = Request { netns: vec![own, 7], states: ALL_STATES };
+        let mut ask = || {
+            thread::scope(|scope| {
+                let asked = scope.spawn(|| worker.answer(&mut set, &request).is_ok());
+                let mut done = Vec::new();
+                while let Some(Answer::Events(events)) = answers.blocking_recv() {
+                    done.extend(events.into_iter().filter_map(|event| match event {
+                        Event::SnapshotDone { netns, states, .. } => Some((netns, states)),
+                        _ => None,
+                    }));
+                }
+                assert!(asked.join().unwrap());
+                done
+            })
+        };
+        let (once, twice) = (ask(), ask());
+        assert_eq!(once, [(own, ALL_STATES)]);
+        // Who may not look everywhere cannot know that it is gone.
+        assert_eq!(twice.contains(&(7, ALL_STATES)), opened.unreadable == 0, "{twice:?}");
+        assert!(twice.contains(&(own, ALL_STATES)), "{twice:?}");
     }
 }

@@ -26,7 +26,7 @@ use crate::sink::escape::escaped;
 use crate::sink::json::{JsonSink, Stream};
 use crate::sink::stuck::{StuckSink, Telling};
 use crate::sink::time::{Clock, TimeStyle};
-use crate::source::sock_diag::now;
+use crate::source::clock::now;
 use eye::Eye;
 use recorded::Recorded;
 

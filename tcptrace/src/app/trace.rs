@@ -255,6 +255,10 @@ impl Run<'_> {
     fn poll(&mut self) {
         let questions: Vec<_> = self.desk.engine.open_questions().collect();
         if questions.is_empty() {
+            drop(questions);
+            if let Some(dumps) = &mut self.dumps {
+                dumps.let_go();
+            }
             return;
         }
         let states = questions.iter().fold(0, |all, question| all | question.states);

@@ -5,7 +5,7 @@ use std::io::Read;
 use super::decode::{Line, decode};
 use super::footer::Tally;
 use super::frame::{Frames, Next};
-use super::{Damage, Footer, Header};
+use super::{Damage, Footer, Header, LONGEST_LINE};
 use crate::model::event::Event;
 
 /// Events that one call gives at most: what a hostile frame of many short lines may cost in memory.
@@ -49,6 +49,9 @@ impl<R: Read> Reader<R> {
             }
         }
         let first = text.iter().position(|byte| *byte == b'\n').unwrap_or(text.len());
+        if first > LONGEST_LINE {
+            return Err(Damage::Header("it is longer than 1 MiB".to_owned()));
+        }
         let header = Header::parse(text.get(..first).unwrap_or_default())?;
         let reader = Self {
             frames,

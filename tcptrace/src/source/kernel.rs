@@ -34,6 +34,7 @@ use std::time::Duration;
 use aya::Ebpf;
 use aya::maps::{HashMap, MapData, PerCpuArray};
 
+use super::clock;
 use crate::model::time::Mono;
 
 use drain::Ring;
@@ -111,9 +112,6 @@ impl Kernel {
     /// Now, on the clock of the events.
     #[must_use]
     pub fn now() -> Mono {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        let (seconds, nanos) =
-            (u64::try_from(now.tv_sec).unwrap_or(0), u64::try_from(now.tv_nsec).unwrap_or(0));
-        Mono(seconds * 1_000_000_000 + nanos)
+        clock::now()
     }
 }

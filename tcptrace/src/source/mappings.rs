@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn ones_own_code_is_found_in_ones_own_file() {
-        let now = crate::source::sock_diag::now();
+        let now = crate::source::clock::now();
         let mappings = Mappings::read(std::process::id(), now).unwrap();
         let address = parse as fn(&str) -> Option<Mapping> as usize as u64;
         let mapping = mappings.at(address).unwrap();

@@ -99,15 +99,20 @@ pub fn find_all() -> io::Result<Found> {
         }
     };
     // Mounts come first: their paths outlive processes.
-    let named = fs::read_dir(NAMED).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mounted = fs::read_to_string("/proc/thread-self/mountinfo").unwrap_or_default();
+    let named = fs::read_dir(NAMED);
+    let mounted = fs::read_to_string("/proc/thread-self/mountinfo");
+    // Without descriptors, say: what is not seen is not gone. (Where nothing was ever named, there is no folder.)
+    let unseen =
+        named.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::NotFound) || mounted.is_err();
+    let (named, mounted) = (named.into_iter().flatten().flatten(), mounted.unwrap_or_default());
+    let named = named.map(|entry| entry.path());
     for path in named.chain(mounts(&mounted)) {
         // What is no mounted namespace (an empty file left over by `ip netns`) is nothing to report.
         if let Ok(netns) = Netns::at(&path) {
             add(netns);
         }
     }
-    let mut unreadable = 0;
+    let mut unreadable = u64::from(unseen);
     for entry in fs::read_dir("/proc")?.flatten() {
         if !entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit) {
             continue;

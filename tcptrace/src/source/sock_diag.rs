@@ -16,12 +16,12 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::net::{self, RecvFlags, SendFlags, SocketFlags, SocketType};
-use rustix::time::ClockId;
 use zerocopy::IntoBytes;
 
 use self::netlink::Messages;
 use self::record::Context;
 use self::request::{INET, INET6, Request};
+use super::clock::now;
 use crate::model::cookie::Cookie;
 use crate::model::endpoints::Endpoints;
 use crate::model::snapshot::SocketSnapshot;
@@ -277,12 +277,4 @@ impl Answer for () {
 
 fn refused(errno: i32) -> io::Error {
     io::Error::from_raw_os_error(errno)
-}
-
-/// This moment on the kernel's event clock.
-#[must_use]
-pub fn now() -> Mono {
-    let time = rustix::time::clock_gettime(ClockId::Monotonic);
-    let part = |part: i64| u64::try_from(part).unwrap_or_default();
-    Mono(part(time.tv_sec).saturating_mul(1_000_000_000).saturating_add(part(time.tv_nsec)))
 }

@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn this_very_binary_has_rules_for_its_code() {
         let tables = Tables::read(Path::new("/proc/self/exe")).unwrap();
-        let now = crate::source::sock_diag::now();
+        let now = crate::source::clock::now();
         let own = crate::source::mappings::Mappings::read(std::process::id(), now).unwrap();
         let address = nothing as fn(u64) -> Option<(&'static Tables, u64)> as usize as u64;
         let mapping = own.at(address).unwrap();

@@ -7,10 +7,11 @@ use rustc_hash::FxHashSet;
 use crate::engine::doctor::facts::{COUNTERS, Picture, Process, Sock, Space};
 use crate::engine::doctor::folklore;
 use crate::model::snapshot::SocketSnapshot;
+use crate::source::clock::now;
 use crate::source::fd_table::FdTable;
 use crate::source::netns::{self, Netns, in_netns};
 use crate::source::netstat::Netstat;
-use crate::source::sock_diag::{ALL_STATES, now, set::DiagSet};
+use crate::source::sock_diag::{ALL_STATES, set::DiagSet};
 use crate::source::{limits, port_range, sockstat, sysctl};
 
 /// Looks at the namespaces `wanted`, or at all; every socket found also goes to `each`. What cannot be read is left out and

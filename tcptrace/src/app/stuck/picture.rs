@@ -11,8 +11,8 @@ use crate::model::snapshot::{Age, SocketSnapshot};
 use crate::model::socket::Protocol;
 use crate::model::state::TcpState;
 use crate::source::birth;
+use crate::source::clock::now;
 use crate::source::kernel::{Holding, Kernel};
-use crate::source::sock_diag::now;
 
 /// What was seen.
 #[derive(Default)]

@@ -23,6 +23,11 @@ const KIND_DATASEC: u32 = 15;
 const KIND_DECL_TAG: u32 = 17;
 const KIND_ENUM64: u32 = 19;
 
+/// Members that one lookup may pass, those of unnamed structs included: more than any kernel has, and an end where types hold one another.
+const PASSED: u32 = 1 << 16;
+/// Bytes of a name at most (Linux `KSYM_NAME_LEN`).
+const NAME: usize = 512;
+
 /// Parsed BTF: the position of each type and the strings.
 #[derive(Debug)]
 pub struct Btf {
@@ -96,10 +101,10 @@ impl Btf {
     #[must_use]
     pub fn member(&self, structure: &str, path: &str) -> Option<Member> {
         let mut id = self.named(KIND_STRUCT, structure)?;
-        let mut found = Member { byte: 0, mask: 0xff, id };
+        let (mut found, mut budget) = (Member { byte: 0, mask: 0xff, id }, PASSED);
         for name in path.split('.') {
-            let step = self.search(id, name, 0)?;
-            found = Member { byte: found.byte + step.byte, ..step };
+            let step = self.search(id, name, 0, &mut budget)?;
+            found = Member { byte: found.byte.checked_add(step.byte)?, ..step };
             id = self.resolve(step.id)?;
         }
         Some(found)
@@ -138,7 +143,7 @@ impl Btf {
     }
 
     /// Looks `name` up among the members of `id`, descending into unnamed ones.
-    fn search(&self, id: u32, name: &str, depth: u8) -> Option<Member> {
+    fn search(&self, id: u32, name: &str, depth: u8, budget: &mut u32) -> Option<Member> {
         let at = self.position(id)?;
         let info = self.word(at + 4)?;
         if !matches!(info >> 24 & 0x1f, KIND_STRUCT | KIND_UNION) || depth > 8 {
@@ -146,6 +151,7 @@ impl Btf {
         }
         let has_bit_sizes = info >> 31 == 1;
         (0..(info & 0xffff) as usize).find_map(|index| {
+            *budget = budget.checked_sub(1)?;
             let entry = at + 12 + 12 * index;
             let (label, kind, offset) =
                 (self.string(self.word(entry)?)?, self.word(entry + 4)?, self.word(entry + 8)?);
@@ -158,8 +164,8 @@ impl Btf {
             if !label.is_empty() {
                 return None;
             }
-            let inner = self.search(self.resolve(kind)?, name, depth + 1)?;
-            Some(Member { byte: inner.byte + bit / 8, ..inner })
+            let inner = self.search(self.resolve(kind)?, name, depth + 1, budget)?;
+            Some(Member { byte: inner.byte.checked_add(bit / 8)?, ..inner })
         })
     }
 
@@ -170,6 +176,7 @@ impl Btf {
         }
         let (Some(offset), Ok(id)) = (self.word(at), u32::try_from(self.types.len())) else { return };
         let rest = self.bytes.get(self.strings + offset as usize..).unwrap_or_default();
+        let rest = rest.get(..NAME).unwrap_or(rest);
         let name = rest.split(|byte| *byte == 0).next().unwrap_or_default();
         if !name.is_empty() {
             let key = hash(kind, name);
@@ -251,6 +258,28 @@ mod tests {
         assert_eq!(btf.tracepoint_arguments("inet_sock_set_state"), Some(3));
         assert_eq!(btf.tracepoint_arguments("no_such_tracepoint"), None);
         assert_eq!(btf.member("sock", "sk_no_such_thing"), None);
+    }
+
+    /// BTF of one struct `sock` with `unnamed` members of its own type and a last one, `x`, all at bit `offset`.
+    fn of_itself(unnamed: u32, offset: u32) -> Vec<u8> {
+        let strings = b"\0sock\0x\0";
+        let members = (0..unnamed).map(|_| 0).chain([6]).flat_map(|name| [name, 1, offset]);
+        let types: Vec<u32> = [1, KIND_STRUCT << 24 | (unnamed + 1), 8].into_iter().chain(members).collect();
+        let length = u32::try_from(4 * types.len()).unwrap();
+        let header = [0x0001_eb9f, 24, 0, length, length, u32::try_from(strings.len()).unwrap()];
+        let words = header.iter().chain(&types).flat_map(|word| word.to_ne_bytes());
+        words.chain(*strings).collect()
+    }
+
+    #[test]
+    fn a_struct_that_holds_itself_is_searched_in_no_time_and_to_no_offset() {
+        let btf = Btf::parse(of_itself(1000, 8)).unwrap();
+        assert_eq!(btf.member("sock", "sk_uid"), None);
+        let btf = Btf::parse(of_itself(1, 800)).unwrap();
+        assert_eq!(btf.member("sock", "x").map(|member| member.byte), Some(900));
+        // Nine times 512 MiB are no offset: the outermost one is.
+        let btf = Btf::parse(of_itself(1, u32::MAX)).unwrap();
+        assert_eq!(btf.member("sock", "x").map(|member| member.byte), Some(u32::MAX / 8));
     }
 
     #[test]

@@ -18,6 +18,7 @@ use super::reasons::Reasons;
 pub(super) const MPTCP: u16 = 262;
 
 /// The event that a record of the BTF or the `classic` program tells; `None` when it names a state that TCP does not have.
+#[must_use]
 pub fn event(record: &Record, reasons: &Reasons, classic: bool) -> Option<Event> {
     match record {
         Record::StateChange(change) => state_change(change).map(Event::StateChange),

@@ -11,7 +11,7 @@ pub struct Reasons(Vec<(u16, ResetReason)>);
 impl Reasons {
     /// Reads them.
     #[must_use]
-    pub(super) fn read(btf: &Btf) -> Self {
+    pub fn read(btf: &Btf) -> Self {
         let reasons = btf.enumerators("sk_rst_reason").into_iter().filter_map(|(name, number)| {
             let number = u16::try_from(number).ok()?;
             let reason = match name.strip_prefix("SK_RST_REASON_")? {
@@ -31,7 +31,7 @@ impl Reasons {
 
     /// The reason with that number; `None` where the kernel gave none.
     #[must_use]
-    pub(super) fn of(&self, number: u16) -> Option<ResetReason> {
+    pub fn of(&self, number: u16) -> Option<ResetReason> {
         if number == u16::MAX {
             return None;
         }
