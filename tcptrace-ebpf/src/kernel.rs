@@ -4,6 +4,7 @@ mod accept;
 mod change;
 mod classic;
 mod config;
+mod derived;
 mod diagnose;
 mod filter;
 mod fork;

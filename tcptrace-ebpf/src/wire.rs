@@ -24,7 +24,7 @@ pub use config::{Config, FILTERS, Layout, PortRange, Prefix};
 pub use forked::Forked;
 pub use half_open::HalfOpen;
 pub use held::Held;
-pub use histogram::{Group, Octave, STATES, by, role};
+pub use histogram::{Group, Milestones, Octave, Peer, ROWS, Ready, STATES, by, of, role, row};
 pub use neighbour::{Neighbour, what};
 pub use offsets::{ABSENT, Offsets};
 pub use remembered::{AcceptedBy, Memory, how, memory};

@@ -1,6 +1,7 @@
 //! Floor 4: parse, plan, run. `main` prints what it returns.
 
 mod aside;
+mod compare;
 mod desk;
 mod doctor;
 mod dumps;
@@ -19,7 +20,7 @@ use std::io::{self, Write as _};
 
 use crate::cli::{self, Command, Parsed};
 use crate::failure::{ExitCode, Failure};
-use crate::plan::Plan;
+use crate::plan::{Hist, Kind, Plan};
 use crate::sink::record::{self, Repaired};
 use crate::sink::{json, notice};
 use crate::source::host::ThisHost;
@@ -45,7 +46,10 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Failur
     limits::raise();
     match plan {
         Plan::Trace(plan) => match &plan.from {
-            Some(recording) => replay::run(&plan, recording),
+            Some(recording) => match &plan.kind {
+                Kind::Hist(Hist { against: Some(before), .. }) => compare::run(&plan, before, recording),
+                _ => replay::run(&plan, recording),
+            },
             None => trace::run(&plan, None),
         },
         Plan::Record(plan) => trace::run(&plan.trace, Some(&plan)),

@@ -30,6 +30,7 @@ mod birth;
 mod cause;
 mod change;
 mod close;
+mod derived;
 mod dump;
 mod ending;
 mod ends;
@@ -90,6 +91,8 @@ pub struct Config {
     /// Since when every state change of every socket has reached us, where that is so: a socket without an event since
     /// then has been in its state at least as long. `None` where the kernel half filters.
     pub complete_since: Option<Mono>,
+    /// Lengths beside stays are wanted too: [`Update::Measured`].
+    pub measures: bool,
 }
 
 impl Default for Config {
@@ -106,6 +109,7 @@ impl Default for Config {
             destroys: true,
             timers: false,
             complete_since: None,
+            measures: false,
         }
     }
 }
@@ -202,6 +206,7 @@ impl Engine {
                 counters: None,
                 orphaned: false,
                 fd_held_ns: None,
+                measured: Vec::new(),
                 at: Mono(0),
             },
         }
@@ -216,7 +221,7 @@ impl Engine {
             }
             Event::Accepted(accepted) => {
                 self.pass(accepted.at, out);
-                self.accept(accepted);
+                self.accept(accepted, out);
             }
             Event::Neighbour { at, socket, what } => {
                 self.pass(*at, out);

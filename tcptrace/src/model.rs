@@ -6,6 +6,7 @@ pub mod endpoints;
 pub mod event;
 pub mod evidence;
 pub mod life;
+pub mod measure;
 pub mod owner;
 pub mod snapshot;
 pub mod socket;

@@ -120,6 +120,12 @@ impl Trace {
         }
     }
 
+    /// Lengths beside stays are wanted.
+    #[must_use]
+    pub fn measures(&self) -> bool {
+        matches!(&self.kind, Kind::Hist(hist) if !hist.asked.derived.is_empty())
+    }
+
     /// Whether it takes the stack of who opens a socket.
     #[must_use]
     pub fn takes_stacks(&self) -> bool {
@@ -234,7 +240,7 @@ impl Plan {
         if let (Kind::Hist(hist), Some(Command::Hist(args))) = (&trace.kind, command) {
             let (mut hist, mut notes) = (hist.clone(), std::mem::take(&mut trace.notes));
             // A stay is in one state: which ones to count is no matter of transitions.
-            hist.states = std::mem::take(&mut trace.filter.states);
+            hist.narrow(std::mem::take(&mut trace.filter.states))?;
             hist.settle(args.aggregate, &trace, &mut notes);
             trace = Trace { kind: Kind::Hist(hist), notes, ..trace };
         }

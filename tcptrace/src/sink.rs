@@ -1,6 +1,7 @@
 //! Floor 3: where results go. One file an output; each writes bytes to a given writer.
 
 pub mod column;
+pub mod comparison;
 pub mod csv;
 mod digits;
 pub mod doctor;

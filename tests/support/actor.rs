@@ -151,6 +151,11 @@ impl Stage {
                 let socket = made(words[2])?;
                 self.sockets.insert(words[1].to_owned(), socket);
             }
+            "mptcp" => {
+                let (flags, protocol) = (SocketFlags::CLOEXEC, Some(net::ipproto::MPTCP));
+                let socket = net::socket_with(AddressFamily::INET, SocketType::STREAM, flags, protocol)?;
+                self.sockets.insert(words[1].to_owned(), socket);
+            }
             "reuseaddr" => sockopt::set_socket_reuseaddr(socket()?, true)?,
             "reuseport" => sockopt::set_socket_reuseport(socket()?, true)?,
             "dual" => sockopt::set_ipv6_v6only(socket()?, false)?,

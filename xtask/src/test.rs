@@ -252,7 +252,7 @@ fn as_root(way: Root, binary: &Binary, args: &Args) -> Command {
     setting("TCPTRACE_LIVE", "1".into());
     setting("CARGO_MANIFEST_DIR", folder.clone().into_os_string());
     // sudo forgets these.
-    for name in ["CI", "RUST_BACKTRACE", "PATH"] {
+    for name in ["CI", "RUST_BACKTRACE", "PATH", "TCPTRACE_TEST_PYTHON"] {
         if let Some(value) = env::var_os(name) {
             setting(name, value);
         }

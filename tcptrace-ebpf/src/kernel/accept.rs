@@ -6,9 +6,10 @@ use aya_ebpf::helpers::generated::bpf_get_current_task;
 use aya_ebpf::helpers::{bpf_ktime_get_ns, bpf_probe_read_kernel};
 use aya_ebpf::macros::tracepoint;
 use aya_ebpf::programs::TracePointContext;
-use tcptrace_ebpf::wire::{Accepted, AcceptedBy, kind, lost};
+use tcptrace_ebpf::wire::{Accepted, AcceptedBy, kind, lost, of};
 
 use super::config::{config, constant, layout, offsets};
+use super::derived;
 use super::memory;
 use super::ring;
 use super::sock::{follow, read_kernel};
@@ -28,6 +29,12 @@ pub fn accepted(ctx: TracePointContext) -> u32 {
     let Some((sk, cookie)) = socket_of(fd as u64) else { return 0 };
     let pid = task::current_pid();
     let comm = task::current_comm();
+    // SAFETY: no arguments.
+    let now = unsafe { bpf_ktime_get_ns() };
+    let counted = constant!(config(), of);
+    if counted & of::ACCEPT_WAIT != 0 {
+        derived::accepted(now, sk, cookie, pid);
+    }
     // Only a filter or a grouping by pid needs it in the kernel; else the record tells user space, which remembers.
     let owners = constant!(config(), owners) != 0;
     if owners || constant!(config(), by_pid) != 0 {
@@ -37,8 +44,9 @@ pub fn accepted(ctx: TracePointContext) -> u32 {
             return 0;
         }
     }
-    // SAFETY: no arguments.
-    let now = unsafe { bpf_ktime_get_ns() };
+    if counted != 0 {
+        return 0;
+    }
     ring::send(now, lost::HINTS, |room: *mut Accepted| {
         // SAFETY: a reserved record of this type.
         unsafe {

@@ -8,7 +8,7 @@ use super::sock::{Address, Sock, TcpSock, member};
 
 // Bits of sk_flags, `enum sock_flags` of Linux `include/net/sock.h`.
 pub(super) const SOCK_DEAD: u64 = 1;
-const SOCK_DONE: u64 = 1 << 1;
+pub(super) const SOCK_DONE: u64 = 1 << 1;
 const SOCK_KEEPOPEN: u64 = 1 << 3;
 const SOCK_LINGER: u64 = 1 << 4;
 

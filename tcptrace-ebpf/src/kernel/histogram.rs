@@ -9,29 +9,32 @@ use aya_ebpf::macros::{btf_tracepoint, map};
 use aya_ebpf::maps::{HashMap, PerCpuArray, PerCpuHashMap};
 use aya_ebpf::programs::BtfTracePointContext;
 use tcptrace_ebpf::bucket::{self, AT_LEAST, SLOTS, UNKNOWN};
-use tcptrace_ebpf::wire::{Group, Memory, Octave, STATES, by, lost, role};
+use tcptrace_ebpf::wire::{Group, Memory, Octave, ROWS, by, lost, of, role};
 
 use super::change::Change;
 use super::config::{config, constant, offsets};
+use super::derived;
 use super::filter::{self, Facts};
 use super::memory as memories;
 use super::ring;
 use super::sock::{Sock, TcpSock, member};
-use super::state_change::{ABORTED, CLOSE, LISTEN, MPTCP, SYN_RECV, SYN_SENT, TCP, is_ours, own, remember};
+use super::state_change::{
+    ABORTED, CLOSE, ESTABLISHED, LISTEN, MPTCP, SYN_RECV, SYN_SENT, TCP, is_ours, own, remember,
+};
 use super::task;
 
-const FIN_WAIT2: u8 = 5;
-const CLOSING: u8 = 11;
+pub(super) const FIN_WAIT2: u8 = 5;
+pub(super) const CLOSING: u8 = 11;
 
-/// Without groups all histograms, with groups those of whatever exceeds their number: `state * SLOTS + slot`.
+/// Without groups all histograms, with groups those of whatever exceeds their number: `row * SLOTS + slot`.
 #[map]
-static STAYS: PerCpuArray<Octave> = PerCpuArray::with_max_entries(STATES * SLOTS, 0);
+static STAYS: PerCpuArray<Octave> = PerCpuArray::with_max_entries(ROWS * SLOTS, 0);
 
 /// Numbers of the groups.
 #[map]
 static GROUPS: HashMap<Group, u32> = HashMap::with_max_entries(1, 0);
 
-/// Histograms of groups: `group << 32 | state << 8 | slot`.
+/// Histograms of groups: `group << 32 | row << 8 | slot`.
 #[map]
 static GROUP_STAYS: PerCpuHashMap<u64, Octave> = PerCpuHashMap::with_max_entries(1, 0);
 
@@ -68,18 +71,24 @@ pub fn histogram_btf(ctx: BtfTracePointContext) -> i32 {
             (CLOSE, SYN_SENT) => remembered.role = role::CONNECT,
             (CLOSE, LISTEN) => remembered.role = role::LISTEN,
             (SYN_SENT, SYN_RECV) => remembered.role = role::SIMULTANEOUS,
-            (LISTEN, SYN_RECV) => remembered.role = role::ACCEPT,
+            (LISTEN, SYN_RECV | ESTABLISHED) => remembered.role = role::ACCEPT,
             _ => {}
         }
     }
     let ours = is_ours(actor, remembered.as_deref());
     let mini = to == CLOSE && error == 0 && (from == FIN_WAIT2 || from == CLOSING);
     // What a birth leaves is no stay.
-    let stay = from != CLOSE && (from != LISTEN || to == CLOSE);
+    let is_stay = from != CLOSE && (from != LISTEN || to == CLOSE);
+    let asked_of = constant!(config(), of);
+    // What ends with a timewait socket is of no matter to the others.
+    let mini = mini && asked_of & (of::STATES | of::LIFETIME | of::FIN_TO_FIN) != 0;
     if ours || mini {
         tell(now, sock, (from, to), (protocol, error), (locked, actor), remembered.as_deref_mut(), ours);
-    } else if stay {
+    } else if is_stay && asked_of & of::STATES != 0 {
         count(now, sock, (from, to), remembered.as_deref_mut());
+    }
+    if asked_of & !of::STATES != 0 && !ours {
+        derived::count(now, sock, (from, to), error, remembered.as_deref_mut());
     }
     if let Some(remembered) = remembered {
         remember(remembered, from, to, now);
@@ -137,13 +146,34 @@ fn passes(facts: &Facts, remembered: Option<&Memory>) -> bool {
 
 /// Counts the stay that ends now.
 #[inline(always)]
-fn count(now: u64, sock: Sock, (from, to): (u8, u8), mut remembered: Option<&mut Memory>) {
-    let (mut slot, mut place, mut ns) = (UNKNOWN, 0, 0);
-    if let Some(remembered) = remembered.as_deref() {
-        // A child is only born when its handshake is over: its SYN_RECV is no stay, unless data came with the SYN.
-        if from == SYN_RECV && remembered.role == role::ACCEPT && !is_fastopen(sock) {
-            return;
+fn count(now: u64, sock: Sock, (from, to): (u8, u8), remembered: Option<&mut Memory>) {
+    // A child is only born when its handshake is over: its SYN_RECV is no stay, unless data came with the SYN.
+    if let Some(remembered) = remembered.as_deref()
+        && from == SYN_RECV
+        && remembered.role == role::ACCEPT
+        && !is_fastopen(sock)
+    {
+        return;
+    }
+    let length = stay(now, from, remembered.as_deref());
+    // The way without groups carries nothing of them.
+    if constant!(config(), by) == 0 {
+        if wants(sock, to, remembered, true) {
+            add(from as u32, length);
         }
+    } else if let Some(group) = whose(sock, to, remembered, true) {
+        add_to(&group, from as u32, length);
+    }
+}
+
+/// Slot, place in it, and nanoseconds.
+pub(super) type Length = (u32, u32, u64);
+
+/// How long it was in `from`, which it leaves now.
+#[inline(always)]
+pub(super) fn stay(now: u64, from: u8, remembered: Option<&Memory>) -> Length {
+    let (mut slot, mut place, mut ns) = (UNKNOWN, 0, 0);
+    if let Some(remembered) = remembered {
         if remembered.state == from && remembered.since_ns != 0 {
             ns = now.saturating_sub(remembered.since_ns);
             (slot, place) = bucket::place(ns);
@@ -151,20 +181,46 @@ fn count(now: u64, sock: Sock, (from, to): (u8, u8), mut remembered: Option<&mut
             slot = AT_LEAST;
         }
     }
-    let grouped = constant!(config(), by);
-    let filtered = constant!(config(), filtered) != 0;
-    let mut octave = None;
-    if grouped != 0 || filtered {
-        let (netns, cgroup) = memories::belongings(remembered.as_deref_mut(), sock);
-        let facts = facts(sock, sock.tcp(), to, netns);
-        if filtered && !passes(&facts, remembered.as_deref()) {
-            return;
-        }
-        if grouped != 0 {
-            octave = of_group(grouped, &facts, cgroup, remembered.as_deref(), (from, slot));
-        }
+    (slot, place, ns)
+}
+
+/// Whether the filter wants it; its pids are asked only with `settled`.
+#[inline(always)]
+pub(super) fn wants(sock: Sock, to: u8, mut remembered: Option<&mut Memory>, settled: bool) -> bool {
+    if constant!(config(), filtered) == 0 {
+        return true;
     }
-    let octave = octave.or_else(|| STAYS.get_ptr_mut(from as u32 * SLOTS + slot));
+    let (netns, _) = memories::belongings(remembered.as_deref_mut(), sock);
+    let facts = facts(sock, sock.tcp(), to, netns);
+    if settled { passes(&facts, remembered.as_deref()) } else { filter::passes(&facts, None) }
+}
+
+/// Whose it is, where lengths are grouped; `None` where the filter does not want it.
+#[inline(always)]
+pub(super) fn whose(sock: Sock, to: u8, mut remembered: Option<&mut Memory>, settled: bool) -> Option<Group> {
+    if !wants(sock, to, remembered.as_deref_mut(), settled) {
+        return None;
+    }
+    let (netns, cgroup) = memories::belongings(remembered.as_deref_mut(), sock);
+    let facts = facts(sock, sock.tcp(), to, netns);
+    Some(group(constant!(config(), by), &facts, cgroup, remembered.as_deref()))
+}
+
+/// Counts a length in a row.
+#[inline(always)]
+pub(super) fn add(row: u32, (slot, place, ns): Length) {
+    bump(STAYS.get_ptr_mut(row * SLOTS + slot), place, ns);
+}
+
+/// Counts it for a group, or for those for which there is no room.
+#[inline(always)]
+pub(super) fn add_to(group: &Group, row: u32, (slot, place, ns): Length) {
+    let octave = of_group(group, row, slot).or_else(|| STAYS.get_ptr_mut(row * SLOTS + slot));
+    bump(octave, place, ns);
+}
+
+#[inline(always)]
+fn bump(octave: Option<*mut Octave>, place: u32, ns: u64) {
     if let Some(octave) = octave {
         // SAFETY: this CPU's own octave.
         let octave = unsafe { &mut *octave };
@@ -180,25 +236,19 @@ fn count(now: u64, sock: Sock, (from, to): (u8, u8), mut remembered: Option<&mut
 }
 
 #[inline(always)]
-fn is_fastopen(sock: Sock) -> bool {
+pub(super) fn is_fastopen(sock: Sock) -> bool {
     sock.tcp().is_some_and(|tcp| {
         member!(tcp.pointer(), fastopen_child: u8) & constant!(offsets(), fastopen_child_mask) as u8 != 0
     })
 }
 
-/// This group's octave; `None` when there is no room for the group or for another octave of it.
+/// The group of a socket.
 #[inline(always)]
-fn of_group(
-    asked: u8,
-    facts: &Facts,
-    cgroup: u64,
-    remembered: Option<&Memory>,
-    (from, slot): (u8, u32),
-) -> Option<*mut Octave> {
+fn group(asked: u8, facts: &Facts, cgroup: u64, remembered: Option<&Memory>) -> Group {
     let only = |bit: u8, value: u64| if asked & bit != 0 { value } else { 0 };
     let none = Memory::NONE;
     let remembered = remembered.unwrap_or(&none);
-    let group = Group {
+    Group {
         cgroup: only(by::CGROUP, cgroup),
         pid: only(by::PID, remembered.owner_pid as u64) as u32,
         netns: only(by::NETNS, facts.netns.unwrap_or(0) as u64) as u32,
@@ -206,26 +256,31 @@ fn of_group(
         rport: only(by::RPORT, facts.rport as u64) as u16,
         role: only(by::ROLE, remembered.role as u64) as u8,
         pad: [0; 3],
-    };
+    }
+}
+
+/// This group's octave; `None` when there is no room for the group or for another octave of it.
+#[inline(always)]
+fn of_group(group: &Group, row: u32, slot: u32) -> Option<*mut Octave> {
     // SAFETY: copied at once.
-    let number = match unsafe { GROUPS.get(&group) }.copied() {
+    let number = match unsafe { GROUPS.get(group) }.copied() {
         Some(number) => number,
         None => {
             let next = NEXT_GROUP.get_ptr_mut(0)?;
             // SAFETY: this CPU's own number.
             let number = unsafe { *next };
             // Another CPU may have been faster.
-            if GROUPS.insert(&group, &number, BPF_NOEXIST as u64).is_ok() {
+            if GROUPS.insert(group, &number, BPF_NOEXIST as u64).is_ok() {
                 // SAFETY: as above.
                 unsafe { *next = number.wrapping_add(1) };
                 number
             } else {
                 // SAFETY: copied at once.
-                unsafe { GROUPS.get(&group) }.copied()?
+                unsafe { GROUPS.get(group) }.copied()?
             }
         }
     };
-    let key = (number as u64) << 32 | (from as u64) << 8 | slot as u64;
+    let key = (number as u64) << 32 | (row as u64) << 8 | slot as u64;
     if let Some(octave) = GROUP_STAYS.get_ptr_mut(&key) {
         return Some(octave);
     }

@@ -94,7 +94,9 @@ plain! {
         pub owners: u8,
         /// Histograms: any filter is on.
         pub filtered: u8,
-        pub pad: [u8; 5],
+        /// Histograms: what is counted, bits of [`of`]; 0 where events are told instead.
+        pub of: u8,
+        pub pad: [u8; 4],
         pub uid: [u32; FILTERS],
         pub ns: [u32; FILTERS],
         pub port: [PortRange; FILTERS],

@@ -17,6 +17,7 @@ use crate::failure::{ExitCode, Failure};
 use crate::model::state::TcpState;
 use crate::model::summary::Summary;
 use crate::model::time::{ClockAnchor, Mono};
+use crate::model::transition::SeenBy;
 use crate::plan::{Format, Hist, Trace};
 use crate::sink::histogram::csv::Csv;
 use crate::sink::histogram::hdr::Log;
@@ -98,7 +99,7 @@ impl Tally {
         let picture = plan.svg.as_deref().map(|path| make("--svg", path)).transpose()?;
         let max_groups = usize::try_from(plan.max_groups).unwrap_or(usize::MAX);
         Ok(Self(Rc::new(RefCell::new(State {
-            book: Book::new(plan.by.clone(), plan.states.clone(), max_groups),
+            book: Book::new(plan.by.clone(), plan.asked.clone(), max_groups),
             out,
             log: log.map(|file| Log::new(BufWriter::new(file), anchor, names())),
             picture,
@@ -118,9 +119,12 @@ impl Tally {
     }
 
     /// Takes in what the kernel half has counted since the last time.
-    pub(super) fn count(&self, kernel: &mut Kernel) {
+    ///
+    /// # Errors
+    /// The counters cannot be read.
+    pub(super) fn count(&self, kernel: &mut Kernel) -> io::Result<()> {
         let state = &mut *self.0.borrow_mut();
-        kernel.counted(&mut |counted| state.book.count(&counted));
+        kernel.counted(&mut |counted| state.book.count(&counted))
     }
 
     /// When something is to be shown next.
@@ -183,6 +187,15 @@ impl Sink for Tally {
                     return Ok(());
                 }
                 state.book.moved(moved, subject);
+            }
+            Update::Measured(measured, subject) if !state.by_life => {
+                if state.replayed {
+                    state.pass(measured.at)?;
+                }
+                // Where a kernel event marks the end, the kernel half has counted it.
+                if !state.counted || measured.seen_by != SeenBy::Tracepoint {
+                    state.book.measured(measured, subject);
+                }
             }
             Update::Closed(life) | Update::Unfinished(life) if state.by_life => {
                 if state.replayed {

@@ -21,7 +21,7 @@ use crate::plan::{Format, Kind, Trace};
 use crate::recording::{Header, moment};
 use crate::sink::notice;
 use crate::source::replay::{Pace, Replay};
-use crate::source::sandbox::{self, Needs};
+use crate::source::sandbox::{Needs, enter};
 
 /// Plays the recording into the view of the plan.
 ///
@@ -46,16 +46,12 @@ async fn play(plan: &Trace, header: &Header, mut replay: Replay, spool: Spool) -
         Kind::Hist(hist) => Box::new(Tally::open(plan, hist, spool.inlet(), header.anchor, true)?),
         Kind::Stream | Kind::Lives(_) | Kind::Stuck(_) => output::sink(plan, spool.inlet(), header.anchor)?,
     };
-    if plan.sandbox {
-        // A recording may come from anywhere; what reads it needs no rights at all.
-        for note in sandbox::enter(Needs::default()) {
-            say(&format!("note: {note}"));
-        }
-    }
+    sandbox(plan);
     let gate = Gate::new(plan.filter.clone(), plan.show(), plan.count);
     let config = Config {
         through_time_wait: matches!(&plan.kind, Kind::Lives(lives) if lives.through_time_wait),
         destroys: header.destroys && matches!(plan.kind, Kind::Lives(_)),
+        measures: plan.measures(),
         ..config(header, plan.max_connections)
     };
     let mut desk = Desk::new(Engine::new(config), gate, sink, None);
@@ -153,6 +149,15 @@ fn look(watch: &mut RecordedWatch, at: Mono, desk: &mut Desk) -> Result<(), Fail
     })
 }
 
+/// Gives up all rights: a recording may come from anywhere, and what reads it needs none.
+pub(super) fn sandbox(plan: &Trace) {
+    if plan.sandbox {
+        for note in enter(Needs::default()) {
+            say(&format!("note: {note}"));
+        }
+    }
+}
+
 /// The engine as it was told what it was told.
 pub(super) fn config(header: &Header, max_connections: usize) -> Config {
     Config {
@@ -166,5 +171,6 @@ pub(super) fn config(header: &Header, max_connections: usize) -> Config {
         destroys: false,
         timers: header.exact,
         complete_since: header.complete_since,
+        measures: false,
     }
 }

@@ -14,6 +14,13 @@ pub struct HistArgs {
     /// tcptrace. With `end` a connection is counted when it is over.
     #[arg(long, value_name = "KEY,…", value_delimiter = ',')]
     pub by: Vec<String>,
+    /// What to count [default: states]: states, handshake, accept_wait, reaction, fin_to_fin, lifetime, or all
+    ///
+    /// handshake: of connect() the time in SYN_SENT, of accepted connections the round trip as the kernel measured it. accept_wait:
+    /// from ESTABLISHED to accept(). reaction: from the peer's FIN to ours. fin_to_fin: from our FIN to the peer's. lifetime: from
+    /// its birth until a connection is over. Each costs a little in the kernel, and nothing where it is not asked for.
+    #[arg(long, value_name = "WHAT,…", value_delimiter = ',')]
+    pub of: Vec<String>,
     /// Who counts [default: kernel, where it can]
     #[arg(long, value_name = "WHERE", value_enum)]
     pub aggregate: Option<AggregateWord>,
@@ -32,6 +39,9 @@ pub struct HistArgs {
     /// Write an HdrHistogram interval log into FILE, one tag for each histogram
     #[arg(long, value_name = "FILE")]
     pub hdr: Option<PathBuf>,
+    /// With --from FILE: what has changed since this recording, by percentile, as far as chance does not explain it
+    #[arg(long, value_name = "BEFORE")]
+    pub against: Option<PathBuf>,
     /// Draw the histograms of the whole run into FILE
     #[arg(long, value_name = "FILE")]
     pub svg: Option<PathBuf>,

@@ -28,6 +28,9 @@ impl Engine {
                 .then_some(cause::ending(End::TimeWait));
             let transition = Transition { at, from: last.state, to, in_from, seen_by, kernel, ending };
             out(Update::Moved(&transition, &life.subject()));
+            if self.config.measures {
+                self.derive(slot, &transition, known, out);
+            }
         }
         self.table.touch(slot);
     }
@@ -78,7 +81,11 @@ impl Engine {
                 ending: (!reported).then_some(ending),
             };
             out(Update::Moved(&transition, &life.subject()));
+            if self.config.measures {
+                self.derive(slot, &transition, known, out);
+            }
         }
+        let life = self.table.life(slot);
         if reported {
             self.leave(slot);
         } else if wait {

@@ -52,6 +52,11 @@ impl Gate {
             (Update::Moved(moved, subject), Show::Transitions) => {
                 self.sift(update, subject, What::Moved(**moved), (moved.from, moved.to), out);
             }
+            (Update::Measured(measured, subject), Show::Transitions) => {
+                // It ends in no state.
+                let neutral = (TcpState::Established, TcpState::Established);
+                self.sift(update, subject, What::Measured(**measured), neutral, out);
+            }
             (Update::Seen(change, subject), Show::KernelEvents) => {
                 self.sift(update, subject, What::Seen(**change), (change.from, change.to), out);
             }
@@ -70,7 +75,7 @@ impl Gate {
                     self.held.forget(life.id);
                 }
             }
-            (Update::Moved(..), Show::KernelEvents | Show::Lives(_) | Show::Stuck)
+            (Update::Moved(..) | Update::Measured(..), Show::KernelEvents | Show::Lives(_) | Show::Stuck)
             | (Update::Seen(..), Show::Transitions | Show::Lives(_) | Show::Stuck) => {}
         }
     }
@@ -144,6 +149,7 @@ impl Gate {
         for what in self.held.take(subject.id) {
             match &what {
                 What::Moved(moved) => self.let_through(&Update::Moved(moved, subject), out),
+                What::Measured(measured) => self.let_through(&Update::Measured(measured, subject), out),
                 What::Seen(change) => self.let_through(&Update::Seen(change, subject), out),
             }
         }

@@ -2,9 +2,13 @@
 //!
 //! Only what is exact is counted in buckets; what began before we looked, is estimated or is not known is counted beside.
 
+pub mod asked;
 pub mod book;
 pub mod bucket;
+pub mod counted;
 pub mod group;
+pub mod sample;
+pub mod shift;
 
 use std::collections::BTreeMap;
 

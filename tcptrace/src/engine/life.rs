@@ -6,7 +6,9 @@ use super::stays::{Known, Stay, Stays};
 use super::table::{NOWHERE, Slot};
 use crate::model::cookie::Cookie;
 use crate::model::event::ResetReason;
+use crate::model::evidence::Span;
 use crate::model::life::{ClosedBy, ConnectionId, Ending, FirstSeen, OpenedBy, Subject};
+use crate::model::measure::Measure;
 use crate::model::owner::{Owner, Task};
 use crate::model::socket::{Counters, Protocol, SocketFacts, SocketId, SocketRef};
 use crate::model::state::TcpState;
@@ -65,6 +67,8 @@ pub(crate) struct Rare {
     /// Its socket was still attached to an fd when it ended, and the report waits for that until then.
     pub(crate) fd_wait: Option<Mono>,
     pub(crate) fd_held_ns: Option<u64>,
+    /// Lengths beside its stays.
+    pub(crate) measured: Vec<(Measure, Span)>,
 }
 
 /// One connection. `id` 0 is a vacant place.

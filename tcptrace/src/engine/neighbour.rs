@@ -22,7 +22,7 @@ const NEAR_A_MINUTE_NS: u64 = 50_000_000_000;
 const ONE_BUCKET_NS: u64 = 6_000_000_000;
 
 impl Engine {
-    pub(super) fn accept(&mut self, accepted: &Accepted) {
+    pub(super) fn accept(&mut self, accepted: &Accepted, out: &mut dyn FnMut(Update<'_>)) {
         let own_pid = self.config.own_pid;
         if let Some(slot) = self.table.find(&accepted.socket) {
             let life = self.table.life_mut(slot);
@@ -33,6 +33,9 @@ impl Engine {
                 life.opened_by = OpenedBy::Accept;
                 owner::claim(&mut life.owner, Owner { task: accepted.task, how: OwnerHow::Accept });
                 life.hidden |= own_pid != 0 && accepted.task.pid == own_pid;
+                if self.config.measures {
+                    self.derive_wait(slot, accepted.at, out);
+                }
             }
             return;
         }

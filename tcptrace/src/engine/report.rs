@@ -50,23 +50,30 @@ impl Life {
                 },
             });
         }
-        let first = self.stays.first();
+        report.measured.clear();
+        report.measured.extend(rare.iter().flat_map(|rare| &rare.measured));
         let (end, how) = match (ended, over) {
             (Some(ended), _) => ended,
             (None, true) => (report.at, self.stays.last().known),
             (None, false) => (at, Known::Event),
         };
+        report.duration = self.lasted(end, how);
+        if !over && ended.is_none() {
+            // It goes on.
+            report.duration = report.duration.ns.map_or(Span::UNKNOWN, |ns| Span::at_least(ns, None));
+        }
+    }
+
+    /// From when it was first seen to `end`, which is known as `how`.
+    pub(crate) fn lasted(&self, end: Mono, how: Known) -> Span {
+        let first = self.stays.first();
         let known = match first.known {
             // We saw it at `entered`; it was there before.
             Known::Unknown => Known::Seen { earliest: None },
             Known::EntryOnly => Known::Event,
             known => known,
         };
-        report.duration = Stay { known, ..first }.until(end, how);
-        if !over && ended.is_none() {
-            // It goes on.
-            report.duration = report.duration.ns.map_or(Span::UNKNOWN, |ns| Span::at_least(ns, None));
-        }
+        Stay { known, ..first }.until(end, how)
     }
 }
 

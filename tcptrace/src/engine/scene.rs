@@ -5,8 +5,9 @@ use super::{Config, Engine};
 use crate::model::cookie::Cookie;
 use crate::model::endpoints::Endpoints;
 use crate::model::event::{Accepted, Event, LossPlace, Neighbour, ResetReason, StateChange};
-use crate::model::evidence::Evidence;
+use crate::model::evidence::{Evidence, Span};
 use crate::model::life::{Detail, Lifecycle};
+use crate::model::measure::Measure;
 use crate::model::owner::Task;
 use crate::model::snapshot::{Age, SocketSnapshot, Timer, TimerKind};
 use crate::model::socket::{Counters, Protocol, SocketFacts, SocketId, SocketRef};
@@ -25,6 +26,7 @@ pub(super) enum Said {
     Closed(Lifecycle),
     Unfinished(Lifecycle),
     Lost(u64, LossPlace, u64),
+    Measured(Measure, Span),
 }
 
 /// A socket of the scene: `local -> remote` ports on 127.0.0.1.
@@ -281,6 +283,7 @@ fn keep(update: &Update<'_>) -> Said {
         Update::Closed(life) => Said::Closed((*life).clone()),
         Update::Unfinished(life) => Said::Unfinished((*life).clone()),
         Update::Lost { count, place, total, .. } => Said::Lost(*count, *place, *total),
+        Update::Measured(measured, _) => Said::Measured(measured.measure, measured.span),
         Update::Stuck(_) => panic!("the engine itself judges nothing as stuck"),
     }
 }

@@ -2,6 +2,7 @@
 
 mod ends;
 mod lives;
+mod measures;
 mod minis;
 mod owners;
 mod repairs;

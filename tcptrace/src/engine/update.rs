@@ -3,6 +3,7 @@
 use super::stuck::Stuck;
 use crate::model::event::{LossPlace, StateChange};
 use crate::model::life::{Lifecycle, Subject};
+use crate::model::measure::Measured;
 use crate::model::time::Mono;
 use crate::model::transition::Transition;
 
@@ -14,6 +15,8 @@ pub enum Update<'a> {
     Seen(&'a StateChange, &'a Subject),
     /// A true transition.
     Moved(&'a Transition, &'a Subject),
+    /// A length beside stays has become known; only where the engine was asked for them.
+    Measured(&'a Measured, &'a Subject),
     /// A connection is over: at CLOSED, or on entering TIME_WAIT.
     Closed(&'a Lifecycle),
     /// A connection that still lived when tracing ended.

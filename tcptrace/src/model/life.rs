@@ -1,6 +1,7 @@
 //! One connection, from first seen to gone.
 
 use super::evidence::Span;
+use super::measure::Measure;
 use super::owner::{Owner, Task};
 use super::socket::{Counters, SocketId};
 use super::state::TcpState;
@@ -221,6 +222,8 @@ pub struct Lifecycle {
     pub orphaned: bool,
     /// Time between CLOSED and the last close of its fd, nanoseconds, when over 1 ms.
     pub fd_held_ns: Option<u64>,
+    /// Lengths beside its stays, where the engine was asked for them.
+    pub measured: Vec<(Measure, Span)>,
     /// The moment of the last change, or of printing.
     pub at: Mono,
 }

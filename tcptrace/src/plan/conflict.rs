@@ -102,6 +102,23 @@ fn check_hist(args: &Args) -> Result<(), Failure> {
             tracing.flag_stuck.is_some(),
             "--flag-stuck and `hist` do not go together: histograms are of stays that have ended; use `tcptrace stuck`",
         ),
+        (
+            hist.against.is_some() && tracing.from.is_none(),
+            "--against needs --from: two recordings are compared, --from the later one, --against the one before",
+        ),
+        (
+            hist.against.is_some()
+                && (hist.interval.is_some() || hist.hdr.is_some() || hist.svg.is_some() || tracing.pace),
+            "--against compares two whole recordings: leave out --interval, --hdr, --svg and --pace",
+        ),
+        (
+            hist.against.is_some() && output::format(&args.output)?.0 == Format::Csv,
+            "--against prints text or JSON: leave out -o csv",
+        ),
+        (
+            hist.against.is_some() && hist.percentiles.iter().any(|word| is_extreme(word)),
+            "--against has no bounds for the shortest and the longest: leave 0 and 100 out of --percentiles",
+        ),
         (timed, "--time and `hist` do not go together: a histogram has no time column"),
         (
             hist.aggregate == Some(AggregateWord::Kernel) && tracing.from.is_some(),
@@ -112,6 +129,12 @@ fn check_hist(args: &Args) -> Result<(), Failure> {
         Some((_, sentence)) => Err(Failure::usage(sentence)),
         None => Ok(()),
     }
+}
+
+/// Whether a percentile is the shortest or the longest of all.
+fn is_extreme(percentile: &str) -> bool {
+    let number = percentile.trim().trim_start_matches(['p', 'P']).parse::<f64>();
+    number.is_ok_and(|number| number <= 0.0 || number >= 100.0)
 }
 
 /// `record` prints nothing and keeps whole lives.

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use super::{Attach, Trace, output, quantity};
 use crate::cli::{AggregateWord, HistArgs};
+use crate::engine::histogram::asked::Asked;
 use crate::engine::histogram::group::By;
 use crate::failure::Failure;
+use crate::model::measure::Measure;
 use crate::model::state::TcpState;
 use crate::source::host::Host;
 use crate::source::kernel::Scope;
@@ -36,14 +38,28 @@ pub struct Hist {
     pub hdr: Option<PathBuf>,
     /// The picture.
     pub svg: Option<PathBuf>,
-    /// These states only; empty for all.
-    pub states: Vec<TcpState>,
+    /// What is counted.
+    pub asked: Asked,
+    /// Compare with this recording.
+    pub against: Option<PathBuf>,
 }
 
 impl Hist {
     /// Judges the flags of `hist`.
     pub(super) fn new(args: &HistArgs, host: &dyn Host) -> Result<Self, Failure> {
-        let HistArgs { by, aggregate: _, max_groups, percentiles, interval, cumulative, hdr, svg } = args;
+        let HistArgs {
+            by,
+            of,
+            aggregate: _,
+            max_groups,
+            percentiles,
+            interval,
+            cumulative,
+            hdr,
+            against,
+            svg,
+        } = args;
+        let asked = asked(of)?;
         let mut keys = Vec::new();
         for word in by {
             let key = key(word)?;
@@ -75,8 +91,23 @@ impl Hist {
             cumulative: *cumulative,
             hdr: hdr.clone(),
             svg: svg.clone(),
-            states: Vec::new(),
+            asked,
+            against: against.clone(),
         })
+    }
+
+    /// Takes over the states of the filter: a stay is in one of them.
+    ///
+    /// # Errors
+    /// Stays are not counted at all.
+    pub(super) fn narrow(&mut self, states: Vec<TcpState>) -> Result<(), Failure> {
+        if !states.is_empty() && !self.asked.stays {
+            return Err(Failure::usage(
+                "--state chooses among stays, which --of leaves out: add `states` to --of, or leave out --state",
+            ));
+        }
+        self.asked.states = states;
+        Ok(())
     }
 
     /// Decides who counts, and says so where it is not what was asked for.
@@ -102,6 +133,31 @@ impl Hist {
             "{why} cannot be counted in the kernel: every event comes here (--aggregate user)"
         ));
     }
+}
+
+/// What to count, of the words of --of.
+fn asked(words: &[String]) -> Result<Asked, Failure> {
+    if words.is_empty() {
+        return Ok(Asked::stays());
+    }
+    let mut asked = Asked::default();
+    for word in words {
+        let name = word.trim().to_ascii_lowercase().replace('-', "_");
+        let derived = Measure::DERIVED.into_iter().find(|measure| measure.name() == name);
+        match (name.as_str(), derived) {
+            ("states" | "state", _) => asked.stays = true,
+            ("all", _) => asked = Asked { derived: Measure::DERIVED.to_vec(), ..Asked::stays() },
+            (_, Some(measure)) if asked.derived.contains(&measure) => {}
+            (_, Some(measure)) => asked.derived.push(measure),
+            (_, None) => {
+                let names = Measure::DERIVED.map(Measure::name).join(" ");
+                return Err(Failure::usage(format!(
+                    "--of: nothing is called `{word}`; the words are states {names} all"
+                )));
+            }
+        }
+    }
+    Ok(asked)
 }
 
 fn key(word: &str) -> Result<By, Failure> {

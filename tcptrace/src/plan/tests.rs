@@ -7,8 +7,10 @@ use std::path::Path;
 use super::*;
 use crate::cli::{Parsed, parse};
 use crate::engine::filter::LifeFilter;
+use crate::engine::histogram::asked::Asked;
 use crate::failure::ExitCode;
 use crate::model::life::End;
+use crate::model::measure::Measure;
 use crate::sink::column::Column;
 use crate::sink::time::TimeStyle;
 use crate::source::host::{InnerProcess, Process, Unwritable};
@@ -594,10 +596,20 @@ fn the_kernel_counts_what_it_can_and_a_note_says_what_it_cannot() {
 }
 
 #[test]
+fn what_histograms_are_of_is_said_in_words() {
+    let asked = |line: &str| hist(line).0.asked;
+    assert_eq!(asked("hist"), Asked::stays());
+    let some = Asked { derived: vec![Measure::Reaction, Measure::AcceptWait], ..Asked::default() };
+    assert_eq!(asked("hist --of reaction,Accept-Wait"), some);
+    assert_eq!(asked("hist --of all"), Asked { derived: Measure::DERIVED.to_vec(), ..Asked::stays() });
+    assert!(!trace("hist").measures() && trace("hist --of lifetime").measures());
+}
+
+#[test]
 fn states_of_histograms_choose_stays_and_not_transitions() {
     let trace = trace("hist --state CLOSE_WAIT");
     assert!(trace.filter.is_empty());
-    assert!(matches!(trace.kind, Kind::Hist(hist) if hist.states == [TcpState::CloseWait]));
+    assert!(matches!(trace.kind, Kind::Hist(hist) if hist.asked.states == [TcpState::CloseWait]));
 }
 
 #[test]
@@ -615,5 +627,11 @@ fn flags_of_histograms_that_make_no_sense_are_refused() {
         ("hist --time utc", "--time"),
         ("hist --hdr /none/out.json", "/none"),
         ("hist --aggregate kernel --from a.zst", "--aggregate"),
+        ("hist --of lifetimes", "lifetime"),
+        ("hist --of lifetime --state CLOSE_WAIT", "--of"),
+        ("hist --against a.zst", "--from"),
+        ("hist --from b.zst --against a.zst --interval 5s", "--interval"),
+        ("hist --from b.zst --against a.zst -o csv", "csv"),
+        ("hist --from b.zst --against a.zst --percentiles p50,p100", "--percentiles"),
     ]);
 }

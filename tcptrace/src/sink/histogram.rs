@@ -2,16 +2,15 @@
 
 pub mod csv;
 pub mod hdr;
-mod label;
+pub(super) mod label;
 mod plot;
 pub mod svg;
 pub mod table;
 
 use std::io;
 
-use crate::engine::histogram::Histogram;
-use crate::engine::histogram::group::{By, Group};
-use crate::model::state::TcpState;
+use crate::engine::histogram::book::Row;
+use crate::engine::histogram::group::By;
 use crate::model::time::Mono;
 
 /// What is shown at once.
@@ -21,10 +20,10 @@ pub struct Page<'a> {
     pub from: Mono,
     /// … up to here.
     pub to: Mono,
-    /// What they are grouped by, besides the state.
+    /// What they are grouped by, besides the measure.
     pub by: &'a [By],
     /// Histograms that are not empty, in order.
-    pub rows: &'a [(Group, TcpState, Histogram)],
+    pub rows: &'a [Row],
 }
 
 /// Shows pages.

@@ -1,5 +1,6 @@
 //! NDJSON: one object a line. Programs depend on it: fields may be added, never renamed or given another meaning.
 
+mod comparison;
 pub mod finding;
 pub mod histogram;
 mod line;
@@ -13,11 +14,13 @@ mod word;
 
 use std::io::{self, Write};
 
+use comparison::ComparisonRecord;
 use histogram::HistogramRecord;
 pub use owner::{Cgroup, Names};
 use record::{Lifecycle, Lost, Record, Summary, Transition};
 
 use super::Sink;
+use super::comparison::Comparison;
 use super::histogram::{Page, Show, hdr};
 use super::row::Row;
 use super::time::Rfc3339;
@@ -91,6 +94,23 @@ impl<W: Write> JsonSink<W> {
     /// The writer behind it; call after [`Sink::finish`].
     pub fn into_inner(self) -> W {
         self.out.into_inner()
+    }
+
+    /// Writes what two recordings differ in.
+    ///
+    /// # Errors
+    /// What the writer says.
+    pub fn compare(&mut self, comparison: &Comparison<'_>) -> io::Result<()> {
+        let Comparison { at, by, rows } = *comparison;
+        self.latest = self.latest.max(at);
+        for compared in rows {
+            for shift in &compared.shifts {
+                let time = self.clock.format(at);
+                let record = ComparisonRecord::of(at, time, by, compared, shift);
+                Self::write(&mut self.out, &Record::Comparison(Box::new(record)))?;
+            }
+        }
+        self.out.flush()
     }
 
     fn write(out: &mut Buffered<W>, record: &Record<'_>) -> io::Result<()> {

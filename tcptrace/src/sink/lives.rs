@@ -178,7 +178,7 @@ impl<W: Write, N: Write> Sink for LivesSink<W, N> {
                 stuck::push_news(self.out.line(), &mut self.clock, stuck);
                 self.out.settle()
             }
-            Update::Seen(..) | Update::Moved(..) => Ok(()),
+            Update::Seen(..) | Update::Moved(..) | Update::Measured(..) => Ok(()),
         }
     }
 

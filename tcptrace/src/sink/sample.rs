@@ -134,6 +134,7 @@ pub(super) fn life() -> Lifecycle {
         }),
         orphaned: true,
         fd_held_ns: None,
+        measured: Vec::new(),
         at: Mono(entered),
     }
 }
@@ -164,6 +165,7 @@ pub(super) fn dim_life() -> Lifecycle {
         counters: None,
         orphaned: false,
         fd_held_ns: Some(5 * MS),
+        measured: Vec::new(),
         at: Mono(9 * S),
     }
 }

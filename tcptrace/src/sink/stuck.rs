@@ -276,7 +276,11 @@ impl<W: Write, N: Write> Sink for StuckSink<W, N> {
                 self.out.flush()?;
                 notice::write_lost(&mut self.notices, count, place, total)
             }
-            Update::Seen(..) | Update::Moved(..) | Update::Closed(_) | Update::Unfinished(_) => Ok(()),
+            Update::Seen(..)
+            | Update::Moved(..)
+            | Update::Measured(..)
+            | Update::Closed(_)
+            | Update::Unfinished(_) => Ok(()),
         }
     }
 

@@ -10,6 +10,7 @@ mod held;
 mod histogram;
 pub mod layout;
 mod log;
+mod lookup;
 mod offsets;
 mod pids;
 pub mod probe;

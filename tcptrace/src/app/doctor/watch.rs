@@ -215,8 +215,8 @@ pub(super) fn count(traffic: &mut Traffic, pids: &BTreeSet<u32>, netns: &BTreeSe
         Update::Moved(_, subject) | Update::Seen(_, subject) => (subject.owner, subject.socket.netns),
         Update::Closed(life) | Update::Unfinished(life) => (life.owner, life.socket.netns),
         Update::Lost { .. } => return traffic.observe(update),
-        // No rules run here.
-        Update::Stuck(_) => return,
+        // No rules run here, and nothing beside stays is asked for.
+        Update::Stuck(_) | Update::Measured(..) => return,
     };
     let ours = pids.is_empty() || owner.is_some_and(|owner| pids.contains(&owner.task.pid));
     if ours && (netns.is_empty() || space.is_some_and(|space| netns.contains(&space))) {

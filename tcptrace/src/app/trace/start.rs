@@ -70,9 +70,12 @@ impl<'a> Run<'a> {
             Kind::Hist(hist) => Some(hist),
             Kind::Stream | Kind::Lives(_) | Kind::Stuck(_) => None,
         };
-        let counting = hist
-            .filter(|hist| hist.in_kernel)
-            .map(|hist| Counting { by: hist.by.clone(), max_groups: hist.max_groups });
+        let counting = hist.filter(|hist| hist.in_kernel).map(|hist| Counting {
+            by: hist.by.clone(),
+            max_groups: hist.max_groups,
+            asked: hist.asked.clone(),
+            batches: std::env::var_os("TCPTRACE_TEST_SINGLY").is_none(),
+        });
         let mut options = Options {
             attach: plan.attach,
             want: Want {
@@ -170,6 +173,7 @@ impl<'a> Run<'a> {
             newest: began,
             polled,
             tally,
+            counted: polled,
             counting,
             int,
             term,
@@ -223,6 +227,7 @@ fn config(plan: &Trace, kernel: &Kernel, began: Mono) -> Config {
         destroys: attached("destroyed"),
         timers: attached("timer_expired"),
         complete_since: plan.filter.is_empty().then_some(began),
+        measures: plan.measures(),
         ..Config::default()
     }
 }

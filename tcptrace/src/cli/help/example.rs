@@ -24,6 +24,8 @@ pub(super) const HIST: Examples = &[
     ("One service, every five seconds", "sudo tcptrace hist --lport 443 --interval 5s"),
     ("An hour, for other tools", "sudo tcptrace hist -d 1h --hdr day.hlog -o json"),
     ("Of a recording, by peer", "tcptrace hist --from rec.jsonl.zst --by raddr"),
+    ("How long programs take to close after their peer", "sudo tcptrace hist --of reaction --by pid"),
+    ("Has anything changed, beyond chance?", "tcptrace hist --from new.jsonl.zst --against old.jsonl.zst"),
 ];
 
 pub(super) const STUCK: Examples = &[

@@ -92,7 +92,11 @@ impl Traffic {
             }
             Update::Closed(life) => self.close(life),
             Update::Lost { count, .. } => self.lost += count,
-            Update::Moved(..) | Update::Seen(..) | Update::Unfinished(_) | Update::Stuck(_) => {}
+            Update::Moved(..)
+            | Update::Measured(..)
+            | Update::Seen(..)
+            | Update::Unfinished(_)
+            | Update::Stuck(_) => {}
         }
     }
 

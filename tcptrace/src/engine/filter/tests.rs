@@ -54,6 +54,7 @@ pub(crate) fn life(subject: &Subject, end: End) -> Lifecycle {
         counters: None,
         orphaned: false,
         fd_held_ns: None,
+        measured: Vec::new(),
         at: Mono(0),
     }
 }

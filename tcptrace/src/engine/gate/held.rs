@@ -6,6 +6,7 @@ use rustc_hash::FxHashMap;
 
 use crate::model::event::StateChange;
 use crate::model::life::ConnectionId;
+use crate::model::measure::Measured;
 use crate::model::transition::Transition;
 
 /// A life has a dozen transitions; more come only from a socket that is used again and again.
@@ -18,6 +19,8 @@ const IN_ALL: usize = 100_000;
 pub(super) enum What {
     /// A true transition.
     Moved(Transition),
+    /// A length beside stays.
+    Measured(Measured),
     /// The kernel's event.
     Seen(StateChange),
 }

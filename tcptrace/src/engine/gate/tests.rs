@@ -35,6 +35,7 @@ fn line(update: &Update<'_>) -> String {
     match update {
         Update::Moved(moved, s) => format!("{} {}>{} by {}", s.id.0, moved.from, moved.to, pid(s)),
         Update::Seen(change, s) => format!("{} raw {}>{} by {}", s.id.0, change.from, change.to, pid(s)),
+        Update::Measured(measured, s) => format!("{} {} by {}", s.id.0, measured.measure.name(), pid(s)),
         Update::Closed(life) => format!("{} closed", life.id.0),
         Update::Unfinished(life) => format!("{} unfinished", life.id.0),
         Update::Lost { count, .. } => format!("lost {count}"),

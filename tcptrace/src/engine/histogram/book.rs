@@ -3,74 +3,63 @@
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use super::Histogram;
+use super::asked::Asked;
+use super::counted::{Counted, Stays};
 use super::group::{By, Group};
+use super::sample::Sample;
 use crate::model::evidence::{Evidence, Span};
 use crate::model::life::{Lifecycle, Subject};
+use crate::model::measure::{Measure, Measured};
 use crate::model::state::TcpState;
 use crate::model::transition::Transition;
 
-/// What the kernel half has counted in one octave of a group's histogram of a state since it was last asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Counted {
-    /// Whose.
-    pub group: Group,
-    /// Where.
-    pub state: TcpState,
-    /// Of what kind and how many.
-    pub stays: Stays,
-}
+/// A histogram with what it is of.
+pub type Row = (Group, Measure, Histogram);
 
-/// Stays that the kernel half has counted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stays {
-    /// Exact ones, in neighbouring buckets.
-    Measured {
-        /// The first bucket.
-        first: u16,
-        /// How many more in each.
-        counts: [u64; 16],
-        /// How much longer all of them together, nanoseconds.
-        sum: u64,
-        /// The shortest ever here; with whether it is new.
-        shortest: (u64, bool),
-        /// The longest ever here; with whether it is new.
-        longest: (u64, bool),
-    },
-    /// They began before tracing did.
-    AtLeast(u64),
-    /// Nobody knows when they began.
-    Unknown(u64),
-}
+/// Histograms by group and measure.
+type Histograms = FxHashMap<(Group, Measure), Histogram>;
 
-/// Histograms by group and state.
-pub type Histograms = FxHashMap<(Group, TcpState), Histogram>;
-
-/// Histograms by group and state, bounded.
+/// Histograms by group and measure, bounded.
 #[derive(Debug)]
 pub struct Book {
     by: Vec<By>,
-    states: Vec<TcpState>,
+    asked: Asked,
     max_groups: usize,
     groups: FxHashSet<Group>,
     whole: Histograms,
     recent: Histograms,
     /// Stays that found no group of their own.
     other: u64,
+    /// Each exact length more finely, for comparing.
+    samples: Option<FxHashMap<(Group, Measure), Sample>>,
 }
 
 impl Book {
-    /// An empty book of at most `max_groups` groups, for `states`; empty for all.
+    /// An empty book of at most `max_groups` groups, for what is asked.
     #[must_use]
-    pub fn new(by: Vec<By>, states: Vec<TcpState>, max_groups: usize) -> Self {
+    pub fn new(by: Vec<By>, asked: Asked, max_groups: usize) -> Self {
         Self {
             by,
-            states,
+            asked,
             max_groups,
             groups: FxHashSet::default(),
             whole: FxHashMap::default(),
             recent: FxHashMap::default(),
             other: 0,
+            samples: None,
         }
+    }
+
+    /// Keeps each exact length more finely too; what the kernel half counts is not among them.
+    #[must_use]
+    pub fn with_samples(self) -> Self {
+        Self { samples: Some(FxHashMap::default()), ..self }
+    }
+
+    /// The lengths of a histogram.
+    #[must_use]
+    pub fn sample(&self, group: Group, measure: Measure) -> Option<&Sample> {
+        self.samples.as_ref()?.get(&(group, measure))
     }
 
     /// Counts the stay that a transition ends.
@@ -84,7 +73,13 @@ impl Book {
         self.stay(group, *from, in_from);
     }
 
-    /// Counts the stays of a connection that is over.
+    /// Counts a length beside stays.
+    pub fn measured(&mut self, measured: &Measured, subject: &Subject) {
+        let group = Group::of(&self.by, subject, None);
+        self.length(group, measured.measure, &measured.span);
+    }
+
+    /// Counts the lengths of a connection that is over.
     pub fn life(&mut self, life: &Lifecycle) {
         let Lifecycle { id, socket, owner, opened_by, .. } = *life;
         let subject = Subject { id, socket, owner, opened_by };
@@ -95,6 +90,9 @@ impl Book {
                 self.stay(group, residency.state, &residency.stay);
             }
         }
+        for (measure, span) in &life.measured {
+            self.length(group, *measure, span);
+        }
     }
 
     fn stay(&mut self, group: Group, state: TcpState, span: &Span) {
@@ -103,24 +101,34 @@ impl Book {
         if state == TcpState::Closed || fiction {
             return;
         }
-        self.with(group, state, 1, &|histogram, _| histogram.count(span.ns, span.evidence));
+        let state = if state == TcpState::NewSynRecv { TcpState::SynRecv } else { state };
+        self.length(group, Measure::State(state), span);
+    }
+
+    fn length(&mut self, group: Group, measure: Measure, span: &Span) {
+        let group = self.with(group, measure, 1, &|histogram, _| histogram.count(span.ns, span.evidence));
+        if let (Some(samples), Some(group), Some(ns), Evidence::Exact) =
+            (&mut self.samples, group, span.ns, span.evidence)
+        {
+            samples.entry((group, measure)).or_default().add(ns);
+        }
     }
 
     /// Takes in what the kernel half has counted.
     pub fn count(&mut self, counted: &Counted) {
-        let Counted { group, state, stays } = counted;
+        let Counted { group, measure, stays } = counted;
         match stays {
             Stays::AtLeast(count) => {
-                self.with(*group, *state, *count, &|histogram, _| histogram.add_beside(*count, 0));
+                self.with(*group, *measure, *count, &|histogram, _| histogram.add_beside(*count, 0));
             }
             Stays::Unknown(count) => {
-                self.with(*group, *state, *count, &|histogram, _| histogram.add_beside(0, *count));
+                self.with(*group, *measure, *count, &|histogram, _| histogram.add_beside(0, *count));
             }
             Stays::Measured { first, counts, sum, shortest, longest } => {
                 let used = || (*first..).zip(counts).filter(|(_, count)| **count > 0);
                 let (Some((low, _)), Some((high, _))) = (used().next(), used().last()) else { return };
                 let count = counts.iter().sum();
-                self.with(*group, *state, count, &|histogram, recent| {
+                self.with(*group, *measure, count, &|histogram, recent| {
                     used().for_each(|(bucket, count)| histogram.fill(bucket, *count));
                     // The extremes are those of the whole run: of late they are known to the bucket only, unless new.
                     let least = super::bucket::shortest(low).max(shortest.0);
@@ -133,18 +141,24 @@ impl Book {
         }
     }
 
-    /// Does it to both histograms of a group; the second argument tells the recent one.
-    fn with(&mut self, group: Group, state: TcpState, count: u64, act: &dyn Fn(&mut Histogram, bool)) {
-        let state = if state == TcpState::NewSynRecv { TcpState::SynRecv } else { state };
-        if !self.states.is_empty() && !self.states.iter().any(|asked| asked.name() == state.name()) {
-            return;
+    /// Does it to both histograms of a group; the second argument tells the recent one. Whose group it was counted for, if any.
+    fn with(
+        &mut self,
+        group: Group,
+        measure: Measure,
+        count: u64,
+        act: &dyn Fn(&mut Histogram, bool),
+    ) -> Option<Group> {
+        if !self.asked.admits(measure) {
+            return None;
         }
         let group = if group.other || self.admits(group) { group } else { Group::OTHER };
         if group.other {
             self.other += count;
         }
-        act(self.whole.entry((group, state)).or_default(), false);
-        act(self.recent.entry((group, state)).or_default(), true);
+        act(self.whole.entry((group, measure)).or_default(), false);
+        act(self.recent.entry((group, measure)).or_default(), true);
+        Some(group)
     }
 
     fn admits(&mut self, group: Group) -> bool {
@@ -172,21 +186,21 @@ impl Book {
 
     /// The histograms since the beginning, in order.
     #[must_use]
-    pub fn whole(&self) -> Vec<(Group, TcpState, Histogram)> {
-        in_order(self.whole.iter().map(|((group, state), histogram)| (*group, *state, histogram.clone())))
+    pub fn whole(&self) -> Vec<Row> {
+        in_order(self.whole.iter().map(|((group, measure), histogram)| (*group, *measure, histogram.clone())))
     }
 
     /// The histograms since the last call, in order.
-    pub fn take_recent(&mut self) -> Vec<(Group, TcpState, Histogram)> {
-        in_order(self.recent.drain().map(|((group, state), histogram)| (group, state, histogram)))
+    pub fn take_recent(&mut self) -> Vec<Row> {
+        in_order(self.recent.drain().map(|((group, measure), histogram)| (group, measure, histogram)))
     }
 }
 
 /// By group, and in a group in the order of a life.
-fn in_order(rows: impl Iterator<Item = (Group, TcpState, Histogram)>) -> Vec<(Group, TcpState, Histogram)> {
+fn in_order(rows: impl Iterator<Item = Row>) -> Vec<Row> {
     let mut rows: Vec<_> = rows.filter(|(_, _, histogram)| !histogram.is_empty()).collect();
-    rows.sort_by_cached_key(|(group, state, _)| {
-        (group.order(), TcpState::ALL.iter().position(|other| other == state))
+    rows.sort_by_cached_key(|(group, measure, _)| {
+        (group.order(), Measure::all().position(|other| other == *measure))
     });
     rows
 }
@@ -206,7 +220,7 @@ mod tests {
     #[test]
     fn births_and_the_syn_recv_of_the_accepted_are_no_stays() {
         use TcpState::{CloseWait, Closed, Established, LastAck, Listen, SynRecv, SynSent};
-        let mut book = Book::new(vec![By::State], vec![], 10);
+        let mut book = Book::new(vec![By::State], Asked::stays(), 10);
         for (from, to, span) in [
             (Closed, SynSent, Span::UNKNOWN),
             (Listen, SynRecv, Span::UNKNOWN),
@@ -218,12 +232,12 @@ mod tests {
         }
         let states: Vec<_> =
             book.whole().iter().map(|(_, state, histogram)| (*state, histogram.total())).collect();
-        assert_eq!(states, [(Established, 1), (CloseWait, 0)]);
+        assert_eq!(states, [(Measure::State(Established), 1), (Measure::State(CloseWait), 0)]);
     }
 
     #[test]
     fn groups_beyond_the_number_are_counted_together() {
-        let mut book = Book::new(vec![By::Lport], vec![], 2);
+        let mut book = Book::new(vec![By::Lport], Asked::stays(), 2);
         let step = moved(TcpState::Established, TcpState::CloseWait, Span::exact(5));
         for port in 1..=5 {
             let mut subject = subject(1);
@@ -238,7 +252,7 @@ mod tests {
 
     #[test]
     fn extremes_of_late_are_known_to_the_bucket_when_they_are_not_new() {
-        let mut book = Book::new(vec![], vec![], 2);
+        let mut book = Book::new(vec![], Asked::stays(), 2);
         let bucket = crate::engine::histogram::bucket::of(1_100);
         let first = bucket / 16 * 16;
         let counts = std::array::from_fn(|at| u64::from(first + u16::try_from(at).unwrap() == bucket));
@@ -249,7 +263,11 @@ mod tests {
             shortest: (1_030, new),
             longest: (1_100, new),
         };
-        let counted = |new| Counted { group: Group::default(), state: TcpState::LastAck, stays: stays(new) };
+        let counted = |new| Counted {
+            group: Group::default(),
+            measure: Measure::State(TcpState::LastAck),
+            stays: stays(new),
+        };
         book.count(&counted(true));
         assert_eq!(book.take_recent()[0].2.min(), Some(1_030));
         book.count(&counted(false));

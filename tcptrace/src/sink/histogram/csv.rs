@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use super::super::json::Names;
 use super::super::time::Rfc3339;
 use super::{Page, Show, label};
+use crate::model::state::TcpState;
 use crate::model::time::ClockAnchor;
 
 /// Writes RFC 4180 to `W`.
@@ -39,12 +40,12 @@ impl<W: Write> Show for Csv<W> {
             head.extend(
                 percentiles.map(|percent| format!("{}_ns", label::percentile(*percent).replace('.', "_"))),
             );
-            head.extend(["at_least", "estimated", "unknown"].map(str::to_owned));
+            head.extend(["at_least", "estimated", "unknown", "measure"].map(str::to_owned));
             self.out.write_record(&head)?;
         }
         let time = self.clock.format(page.to).to_owned();
         let known = |ns: Option<u64>| ns.map_or(String::new(), |ns| ns.to_string());
-        for (group, state, histogram) in page.rows {
+        for (group, measure, histogram) in page.rows {
             let mut row = vec![time.clone(), page.to.0.to_string(), page.from.0.to_string()];
             for key in page.by {
                 let mut cell = Vec::new();
@@ -55,10 +56,12 @@ impl<W: Write> Show for Csv<W> {
                 }
                 row.push(String::from_utf8_lossy(&cell).into_owned());
             }
-            row.extend([group.other.to_string(), state.name().to_owned(), histogram.total().to_string()]);
+            let state = measure.state().map_or("", TcpState::name);
+            row.extend([group.other.to_string(), state.to_owned(), histogram.total().to_string()]);
             row.extend([histogram.min(), histogram.max(), histogram.mean()].map(known));
             row.extend(self.percentiles.iter().map(|percent| known(histogram.percentile(*percent))));
             row.extend(histogram.beside().map(|(_, count)| count.to_string()));
+            row.push(measure.kind().to_owned());
             self.out.write_record(&row)?;
         }
         self.out.flush()

@@ -36,7 +36,7 @@ pub fn encoded(histogram: &Histogram) -> io::Result<String> {
     Ok(STANDARD.encode(bytes))
 }
 
-/// Writes an interval log to `W`: a line an interval and histogram, tagged with its state and group.
+/// Writes an interval log to `W`: a line an interval and histogram, tagged with its measure and group.
 pub struct Log<W> {
     out: W,
     anchor: ClockAnchor,
@@ -52,7 +52,10 @@ impl<W: Write> Log<W> {
 
     fn begin(&mut self) -> io::Result<()> {
         let start = seconds(self.anchor.real_ns(self.anchor.mono));
-        writeln!(self.out, "#[tcptrace hist: nanoseconds that TCP connections stayed in each state]")?;
+        writeln!(
+            self.out,
+            "#[tcptrace hist: nanoseconds that TCP connections stayed in each state, or took for what the tag says]"
+        )?;
         writeln!(self.out, "#[Histogram log format version 1.3]")?;
         writeln!(self.out, "#[StartTime: {start} (seconds since epoch)]")?;
         writeln!(
@@ -74,8 +77,9 @@ impl<W: Write> Show for Log<W> {
         }
         let since = |at: Mono| i128::from(at.since(self.anchor.mono));
         let (start, length) = (seconds(since(page.from)), seconds(since(page.to) - since(page.from)));
-        for (group, state, histogram) in page.rows.iter().filter(|(_, _, histogram)| histogram.total() > 0) {
-            let mut tag = state.name().as_bytes().to_vec();
+        for (group, measure, histogram) in page.rows.iter().filter(|(_, _, histogram)| histogram.total() > 0)
+        {
+            let mut tag = measure.name().as_bytes().to_vec();
             for key in page.by {
                 tag.extend_from_slice(format!(";{}=", key.name()).as_bytes());
                 if group.other {

@@ -6,7 +6,7 @@ use crate::model::life::{End, OpenedBy};
 use crate::sink::json::Names;
 
 /// The value of a key, as text; nothing where it is not known.
-pub(super) fn push_key(out: &mut Vec<u8>, key: By, group: &Group, names: Option<&dyn Names>) {
+pub(in crate::sink) fn push_key(out: &mut Vec<u8>, key: By, group: &Group, names: Option<&dyn Names>) {
     let mut number = |number: Option<u64>| {
         if let Some(number) = number {
             digits::push(out, number);
@@ -38,6 +38,6 @@ pub(super) fn push_key(out: &mut Vec<u8>, key: By, group: &Group, names: Option<
 }
 
 /// `p99.9`.
-pub(super) fn percentile(percent: f64) -> String {
+pub(in crate::sink) fn percentile(percent: f64) -> String {
     format!("p{percent}")
 }

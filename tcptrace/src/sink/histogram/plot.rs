@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::super::duration;
 use crate::engine::histogram::{Histogram, bucket};
-use crate::model::state::TcpState;
+use crate::model::measure::Measure;
 
 /// At most so many bars: taller is harder to read than coarser.
 const BARS: u16 = 16;
@@ -20,10 +20,10 @@ fn step(low: u16, high: u16) -> u16 {
     [4, 8, 16, 32, 64].into_iter().find(|step| high / step - low / step < BARS).unwrap_or(128)
 }
 
-/// Writes the plot of a state, not wider than `width`.
+/// Writes the plot of a measure, not wider than `width`.
 pub(super) fn write(
     out: &mut impl Write,
-    state: TcpState,
+    measure: Measure,
     histogram: &Histogram,
     width: usize,
 ) -> io::Result<()> {
@@ -39,7 +39,7 @@ pub(super) fn write(
     }
     let tallest = bars.iter().copied().max().unwrap_or(1).max(1);
     let room = width.saturating_sub(BESIDE).clamp(8, 80);
-    writeln!(out, "\n{state}  {} stays", histogram.total())?;
+    writeln!(out, "\n{}  {} counted", measure.name(), histogram.total())?;
     for (first, count) in (low / step..).zip(bars) {
         let begin = length(bucket::longest((first * step).saturating_sub(1)));
         let end = length(bucket::longest(first * step + (step - 1)));
@@ -74,7 +74,7 @@ mod tests {
     fn plot(lengths: impl Iterator<Item = u64>, width: usize) -> String {
         let (mut histogram, mut out) = (Histogram::default(), Vec::new());
         lengths.for_each(|ns| histogram.count(Some(ns), Evidence::Exact));
-        write(&mut out, TcpState::Established, &histogram, width).unwrap();
+        write(&mut out, Measure::Reaction, &histogram, width).unwrap();
         String::from_utf8(out).unwrap()
     }
 

@@ -1,4 +1,4 @@
-//! The histograms as a picture: one curve a state over logarithmic time.
+//! The histograms as a picture: one curve a measure over logarithmic time.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use super::super::duration;
 use super::Page;
 use crate::engine::histogram::{Histogram, bucket};
-use crate::model::state::TcpState;
+use crate::model::measure::Measure;
 
 const WIDTH: f64 = 900.0;
 const LEFT: f64 = 130.0;
@@ -14,17 +14,17 @@ const RIGHT: f64 = 20.0;
 const STRIP: f64 = 90.0;
 const TOP: f64 = 40.0;
 
-/// Writes the picture: a strip a state, its groups together, all on one time axis.
+/// Writes the picture: a strip a measure, its groups together, all on one time axis.
 ///
 /// # Errors
 /// What the writer says.
 pub fn write(out: &mut impl Write, page: &Page<'_>) -> io::Result<()> {
-    let mut strips: Vec<(TcpState, Histogram)> = Vec::new();
-    for state in TcpState::ALL {
+    let mut strips: Vec<(Measure, Histogram)> = Vec::new();
+    for measure in Measure::all() {
         let mut all = Histogram::default();
-        page.rows.iter().filter(|(_, other, _)| *other == state).for_each(|(_, _, one)| all.merge(one));
+        page.rows.iter().filter(|(_, other, _)| *other == measure).for_each(|(_, _, one)| all.merge(one));
         if all.total() > 0 {
-            strips.push((state, all));
+            strips.push((measure, all));
         }
     }
     let ends =
@@ -42,13 +42,14 @@ pub fn write(out: &mut impl Write, page: &Page<'_>) -> io::Result<()> {
          state, logarithmic; each strip to its own tallest bar</text>\n"
     );
     let mut y = TOP;
-    for (state, histogram) in &strips {
+    for (measure, histogram) in &strips {
         let tallest = histogram.buckets().map(|(_, count)| count).max().unwrap_or(1) as f64;
         let base = y + STRIP - 14.0;
         // Writing into a String cannot fail.
         let _ = writeln!(
             text,
-            "<text x=\"8\" y=\"{base}\">{state}</text><text x=\"8\" y=\"{}\" fill=\"#666\">{}</text>",
+            "<text x=\"8\" y=\"{base}\">{}</text><text x=\"8\" y=\"{}\" fill=\"#666\">{}</text>",
+            measure.name(),
             base - 16.0,
             histogram.total()
         );

@@ -1,4 +1,4 @@
-//! A table of percentiles, and under it a plot of each state.
+//! A table of percentiles, and under it a plot of each state or other measure.
 
 use std::io::{self, Write};
 
@@ -7,7 +7,7 @@ use super::super::time::Rfc3339;
 use super::super::{digits, duration};
 use super::{Page, Show, label, plot};
 use crate::model::evidence::Evidence;
-use crate::model::state::TcpState;
+use crate::model::measure::Measure;
 use crate::model::time::ClockAnchor;
 
 /// Writes text to `W`.
@@ -38,13 +38,14 @@ impl<W: Write> Table<W> {
         let mut lines = Vec::with_capacity(page.rows.len() + 1);
         if self.header {
             let keys = page.by.iter().map(|key| key.name().to_uppercase());
-            let fixed = ["STATE", "COUNT", "MIN"].map(str::to_owned);
+            let states = page.rows.iter().all(|(_, measure, _)| measure.state().is_some());
+            let fixed = [if states { "STATE" } else { "MEASURE" }, "COUNT", "MIN"].map(str::to_owned);
             let percentiles =
                 self.percentiles.iter().map(|percent| label::percentile(*percent).to_uppercase());
             let last = ["MAX", "MEAN", "BESIDE"].map(str::to_owned);
             lines.push(keys.chain(fixed).chain(percentiles).chain(last).collect());
         }
-        for (group, state, histogram) in page.rows {
+        for (group, measure, histogram) in page.rows {
             let keys = page.by.iter().map(|key| {
                 let mut cell = Vec::new();
                 if group.other {
@@ -55,7 +56,7 @@ impl<W: Write> Table<W> {
                 if cell.is_empty() { "?".to_owned() } else { String::from_utf8_lossy(&cell).into_owned() }
             });
             let mut line: Vec<String> = keys.collect();
-            line.push(state.name().to_owned());
+            line.push(measure.name().to_owned());
             line.push(text(|cell| digits::push(cell, histogram.total())));
             let lengths = self.percentiles.iter().map(|percent| histogram.percentile(*percent));
             let lengths = std::iter::once(histogram.min()).chain(lengths);
@@ -140,15 +141,15 @@ impl<W: Write> Show for Table<W> {
         if !beside.is_empty() {
             writeln!(self.out, "BESIDE: not in the other figures: {}", beside.join(", "))?;
         }
-        for state in TcpState::ALL {
-            let of_state = page.rows.iter().filter(|(_, other, _)| *other == state);
-            let merged = of_state.fold(None, |all, (_, _, histogram)| {
+        for measure in Measure::all() {
+            let of_one = page.rows.iter().filter(|(_, other, _)| *other == measure);
+            let merged = of_one.fold(None, |all, (_, _, histogram)| {
                 let mut all: crate::engine::histogram::Histogram = all.unwrap_or_default();
                 all.merge(histogram);
                 Some(all)
             });
             if let Some(histogram) = merged.filter(|histogram| histogram.total() > 0) {
-                plot::write(&mut self.out, state, &histogram, self.width)?;
+                plot::write(&mut self.out, measure, &histogram, self.width)?;
             }
         }
         writeln!(self.out)

@@ -8,14 +8,15 @@ use serde_json::Value;
 
 use super::Names;
 use super::word::Word;
+use crate::engine::histogram::book::Row;
+use crate::engine::histogram::bucket;
 use crate::engine::histogram::group::{By, Group};
-use crate::engine::histogram::{self, bucket};
 use crate::model::evidence::Evidence;
 use crate::model::life::{End, OpenedBy};
 use crate::model::state::TcpState;
 use crate::model::time::Mono;
 
-/// How long the stays of one group in one state lasted: those that ended between `from_mono_ns` and `mono_ns`.
+/// How long the stays of one group in one state lasted, or something else of its connections: those that ended between `from_mono_ns` and `mono_ns`.
 #[derive(Serialize, JsonSchema)]
 pub struct HistogramRecord<'a> {
     /// RFC 3339, UTC, nanoseconds.
@@ -26,8 +27,11 @@ pub struct HistogramRecord<'a> {
     from_mono_ns: u64,
     /// The keys of --by and their values; `{"other": true}` for all groups beyond --max-groups.
     group: BTreeMap<&'static str, Value>,
-    /// The state.
-    state: Word<TcpState>,
+    /// What is counted: `state` for stays in `state`, `handshake`, `accept_wait`, `reaction` (from the peer's FIN to ours),
+    /// `fin_to_fin` (from our FIN to the peer's) or `lifetime`.
+    measure: &'static str,
+    /// The state; null where it is no stay.
+    state: Option<Word<TcpState>>,
     /// Stays in the buckets: those whose length is exact.
     count: u64,
     /// Of all lengths: `ns`.
@@ -77,7 +81,7 @@ impl<'a> HistogramRecord<'a> {
         (from, to): (Mono, Mono),
         time: &'a str,
         by: &[By],
-        (group, state, histogram): &(Group, TcpState, histogram::Histogram),
+        (group, measure, histogram): &Row,
         hdr: Option<String>,
         names: Option<&dyn Names>,
     ) -> Self {
@@ -89,7 +93,8 @@ impl<'a> HistogramRecord<'a> {
             mono_ns: to.0,
             from_mono_ns: from.0,
             group: keys(by, group, names),
-            state: Word(*state),
+            measure: measure.kind(),
+            state: measure.state().map(Word),
             count: histogram.total(),
             unit: "ns",
             min: histogram.min(),
@@ -113,7 +118,7 @@ impl<'a> HistogramRecord<'a> {
     }
 }
 
-fn keys(by: &[By], group: &Group, names: Option<&dyn Names>) -> BTreeMap<&'static str, Value> {
+pub(super) fn keys(by: &[By], group: &Group, names: Option<&dyn Names>) -> BTreeMap<&'static str, Value> {
     if group.other {
         return BTreeMap::from([("other", Value::Bool(true))]);
     }

@@ -5,6 +5,7 @@ use serde::{Serialize, Serializer};
 
 use super::super::row::Row;
 use super::Names;
+use super::comparison::ComparisonRecord;
 use super::finding::Finding;
 use super::histogram::HistogramRecord;
 use super::owner::{DetailRecord, OwnerRecord, TaskRecord};
@@ -30,6 +31,8 @@ pub enum Record<'a> {
     Lifecycle(Lifecycle<'a>),
     /// How long stays lasted.
     Histogram(Box<HistogramRecord<'a>>),
+    /// What two recordings differ in.
+    Comparison(Box<ComparisonRecord<'a>>),
     /// A socket that is stuck.
     Stuck(Box<StuckRecord<'a>>),
     /// What a check of this host found.

@@ -5,13 +5,17 @@ use serde_json::Value;
 use super::*;
 use crate::engine::histogram::Histogram;
 use crate::engine::histogram::group::{By, Group};
+use crate::engine::histogram::sample::Sample;
+use crate::engine::histogram::shift::Shift;
 use crate::engine::stuck::stack::{NOT_ACCEPTED, SHORT};
 use crate::engine::stuck::{Origin, Stuck};
 use crate::model::evidence::{Evidence, Span};
 use crate::model::life::{Detail, End, Ending, Subject};
+use crate::model::measure::Measure;
 use crate::model::state::TcpState;
 use crate::model::summary::KernelCost;
 use crate::model::transition::SeenBy;
+use crate::sink::comparison::{Compared, Comparison};
 use crate::sink::sample::{self, ANCHOR, MS, S};
 
 fn finish(mut sink: JsonSink<Vec<u8>>, summary: &summary::Summary) -> Vec<Value> {
@@ -63,9 +67,9 @@ fn a_histogram_agrees_with_the_schema_and_says_null_for_what_is_not_known() {
     let group =
         Group { pid: Some(7), raddr: "10.0.0.1".parse().ok(), end: Some(End::Fin), ..Group::default() };
     let rows = [
-        (group, TcpState::CloseWait, full),
-        (Group::default(), TcpState::TimeWait, bare.clone()),
-        (Group::OTHER, TcpState::Listen, bare),
+        (group, Measure::State(TcpState::CloseWait), full),
+        (Group::default(), Measure::Reaction, bare.clone()),
+        (Group::OTHER, Measure::State(TcpState::Listen), bare),
     ];
     let mut sink = JsonSink::new(Vec::new(), Stream::Moved, ANCHOR).with_hdr(true);
     sink.show(&Page { from: Mono(0), to: Mono(5 * S), by: &by, rows: &rows }).unwrap();
@@ -77,6 +81,23 @@ fn a_histogram_agrees_with_the_schema_and_says_null_for_what_is_not_known() {
         records[0]["hdr"].is_string() && records[1]["p50"].is_null() && records[1]["group"]["pid"].is_null()
     );
     assert_eq!(records[2]["group"], serde_json::json!({"other": true}));
+    assert_eq!((&records[0]["measure"], &records[0]["state"]), (&"state".into(), &"CLOSE_WAIT".into()));
+    assert_eq!((&records[1]["measure"], &records[1]["state"]), (&"reaction".into(), &Value::Null));
+}
+
+#[test]
+fn a_comparison_agrees_with_the_schema_and_says_null_where_there_are_too_few() {
+    let mut many = Sample::default();
+    (1..1000).for_each(|ms| many.add(ms * MS));
+    let shifts = [Some(&many), None].map(|now| Shift::of(50.0, Some(&many), now)).to_vec();
+    let rows = [Compared { group: Group::default(), measure: Measure::Reaction, shifts }];
+    let mut sink = JsonSink::new(Vec::new(), Stream::Moved, ANCHOR);
+    sink.compare(&Comparison { at: Mono(5 * S), by: &[], rows: &rows }).unwrap();
+    let lines = String::from_utf8(sink.into_inner()).unwrap();
+    let records: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_valid(&records);
+    assert_eq!((&records[0]["verdict"], &records[0]["shift"]), (&"none_shown".into(), &0.into()));
+    assert_eq!((&records[1]["verdict"], &records[1]["shift_low"]), (&"too_few".into(), &Value::Null));
 }
 
 #[test]

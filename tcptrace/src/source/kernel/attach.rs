@@ -6,7 +6,8 @@ use std::thread;
 use aya::maps::{HashMap, PerCpuArray, RingBuf};
 use aya::programs::{BtfTracePoint, Program, ProgramError, TracePoint};
 use aya::{Ebpf, EbpfLoader};
-use tcptrace_ebpf::wire::{self, ABSENT, Config, Layout, Offsets};
+use tcptrace_ebpf::bucket::SLOTS;
+use tcptrace_ebpf::wire::{self, ABSENT, Config, Layout, Offsets, of};
 
 use super::btf::Btf;
 use super::cost::Meter;
@@ -128,7 +129,7 @@ impl Kernel {
             })?;
         let main = if options.deaf { "sock_send_length" } else { "inet_sock_set_state" };
         // Accept and the neighbours first: an event of the main program then never lacks them.
-        if options.counting.as_ref().is_none_or(Counting::owners) || !options.scope.pids.is_empty() {
+        if options.counting.as_ref().is_none_or(Counting::accepts) || !options.scope.pids.is_empty() {
             kernel.attach_accept(accept_ret);
         }
         if options.want.resets {
@@ -235,8 +236,13 @@ impl Kernel {
         let counting = options.counting.as_ref();
         let (groups, octaves) = counting.map_or((1, 1), Counting::room);
         loader.map_max_entries("GROUPS", groups).map_max_entries("GROUP_STAYS", octaves);
-        if counting.is_none() {
-            loader.map_max_entries("STAYS", 1);
+        loader.map_max_entries("STAYS", counting.map_or(1, |counting| counting.rows() * SLOTS));
+        // They are made anew for each connection: as many as may wait, or be near.
+        if counting.is_some_and(|counting| counting.of() & of::ACCEPT_WAIT != 0) {
+            loader.map_max_entries("READY", 1 << 16);
+        }
+        if counting.is_some_and(|counting| counting.of() & of::HANDSHAKE != 0) {
+            loader.map_max_entries("PEERS", 1 << 14);
         }
         if options.scope.pids.is_empty() && !counting.is_some_and(Counting::owners) {
             loader.map_max_entries("ACCEPTED", 1);
@@ -390,6 +396,7 @@ fn config(options: &Options) -> Config {
     config.follow_forks = options.want.follow_forks.into();
     if let Some(counting) = &options.counting {
         config.by = counting.bits();
+        config.of = counting.of();
         config.owners = (counting.owners() || !options.scope.pids.is_empty()).into();
         config.filtered = options.scope.is_narrow().into();
     }
@@ -401,8 +408,13 @@ pub(super) fn take<M>(ebpf: &mut Ebpf, name: &str) -> Result<M, AttachError>
 where
     M: TryFrom<aya::maps::Map, Error = aya::maps::MapError>,
 {
-    let map = ebpf.take_map(name).ok_or_else(|| no_map(name))?;
-    M::try_from(map).map_err(|error| AttachError::of(&format!("opening the map `{name}`"), &error))
+    M::try_from(take_map(ebpf, name)?)
+        .map_err(|error| AttachError::of(&format!("opening the map `{name}`"), &error))
+}
+
+/// The same, of whatever type.
+pub(super) fn take_map(ebpf: &mut Ebpf, name: &str) -> Result<aya::maps::Map, AttachError> {
+    ebpf.take_map(name).ok_or_else(|| no_map(name))
 }
 
 fn no_map(name: &str) -> AttachError {

@@ -1,18 +1,23 @@
 //! Histograms that the kernel half keeps: reads what its counters have grown by.
 
+use std::io;
+
 use aya::Ebpf;
-use aya::maps::{HashMap, MapData, PerCpuArray, PerCpuHashMap, PerCpuValues};
+use aya::maps::{MapData, PerCpuArray, PerCpuValues};
 use aya::util::nr_cpus;
 use rustc_hash::FxHashMap;
 use tcptrace_ebpf::bucket::{AT_LEAST, SLOTS, UNKNOWN};
-use tcptrace_ebpf::wire::{self, Octave, STATES, by};
+use tcptrace_ebpf::wire::{self, Octave, ROWS, STATES, by, of, row};
 
 use super::Kernel;
-use super::attach::take;
+use super::attach::{take, take_map};
 use super::convert::opened_by;
 use super::error::{AttachError, short};
-use crate::engine::histogram::book::{Counted, Stays};
+use super::lookup::Table;
+use crate::engine::histogram::asked::Asked;
+use crate::engine::histogram::counted::{Counted, Stays};
 use crate::engine::histogram::group::{By, Group};
+use crate::model::measure::Measure;
 use crate::model::state::TcpState;
 
 /// Octaves that a group has room for: some states, each over a few orders of magnitude.
@@ -25,13 +30,11 @@ pub struct Counting {
     pub by: Vec<By>,
     /// At most so many groups.
     pub max_groups: u32,
+    /// What is counted.
+    pub asked: Asked,
+    /// Read the counters in batches where the kernel has them.
+    pub batches: bool,
 }
-
-/// An octave of one CPU, as bytes: the border is crossed by plain old data only.
-type Raw = [u8; size_of::<Octave>()];
-
-/// The key of `GROUPS`.
-type GroupKey = [u8; size_of::<wire::Group>()];
 
 impl Counting {
     /// Bits of the kernel half's constant.
@@ -46,6 +49,30 @@ impl Counting {
             By::State | By::Comm | By::Raddr | By::End => 0,
         };
         self.by.iter().map(bit).fold(0, |all, bit| all | bit)
+    }
+
+    /// Bits of what is counted.
+    pub(super) fn of(&self) -> u8 {
+        let bit = |measure: &Measure| match measure {
+            Measure::State(_) => of::STATES,
+            Measure::Handshake => of::HANDSHAKE,
+            Measure::AcceptWait => of::ACCEPT_WAIT,
+            Measure::Lifetime => of::LIFETIME,
+            Measure::Reaction => of::REACTION,
+            Measure::FinToFin => of::FIN_TO_FIN,
+        };
+        let stays = if self.asked.stays { of::STATES } else { 0 };
+        self.asked.derived.iter().map(bit).fold(stays, |all, bit| all | bit)
+    }
+
+    /// Whether the exit of accept() must be traced.
+    pub(super) fn accepts(&self) -> bool {
+        self.owners() || self.of() & of::ACCEPT_WAIT != 0
+    }
+
+    /// Rows of histograms.
+    pub(super) fn rows(&self) -> u32 {
+        if self.asked.derived.is_empty() { STATES } else { ROWS }
     }
 
     /// Whether the kernel half must know who accepted what.
@@ -66,13 +93,17 @@ impl Counting {
 pub(super) struct Counters {
     /// Programs find their maps by fd when they are loaded: it must stay open.
     _next: PerCpuArray<MapData, u32>,
-    stays: PerCpuArray<MapData, Raw>,
-    groups: HashMap<MapData, GroupKey, u32>,
-    group_stays: PerCpuHashMap<MapData, u64, Raw>,
-    seen: FxHashMap<(u32, u32, u32), Vec<Octave>>,
+    stays: Table,
+    groups: Table,
+    group_stays: Table,
+    /// By the key of `GROUP_STAYS`: the octaves of all CPUs, as bytes.
+    seen: FxHashMap<u64, Box<[u8]>>,
     names: FxHashMap<u32, Group>,
     grouped: bool,
 }
+
+/// Stands for the number of a group in what is not grouped.
+const UNGROUPED: u64 = 0xffff_ffff << 32;
 
 impl Counters {
     pub(super) fn new(ebpf: &mut Ebpf, counting: &Counting) -> Result<Self, AttachError> {
@@ -86,11 +117,18 @@ impl Counters {
                 next.set(0, first, 0)
                     .map_err(|error| AttachError::Failed(format!("numbering groups: {}", short(&error))))
             })?;
+        let batches = counting.batches;
+        let octaves = cpus * size_of::<Octave>();
         Ok(Self {
             _next: next,
-            stays: take(ebpf, "STAYS")?,
-            groups: take(ebpf, "GROUPS")?,
-            group_stays: take(ebpf, "GROUP_STAYS")?,
+            stays: Table::new(take_map(ebpf, "STAYS")?, size_of::<u32>(), octaves, batches)?,
+            groups: Table::new(
+                take_map(ebpf, "GROUPS")?,
+                size_of::<wire::Group>(),
+                size_of::<u32>(),
+                batches,
+            )?,
+            group_stays: Table::new(take_map(ebpf, "GROUP_STAYS")?, size_of::<u64>(), octaves, batches)?,
             seen: FxHashMap::default(),
             names: FxHashMap::default(),
             grouped: counting.bits() != 0,
@@ -98,47 +136,65 @@ impl Counters {
     }
 
     /// What was counted since the last call.
-    fn read(&mut self, each: &mut dyn FnMut(Counted)) {
+    fn read(&mut self, each: &mut dyn FnMut(Counted)) -> io::Result<()> {
         let Self { _next: _, stays, groups, group_stays, seen, names, grouped } = self;
         let ungrouped = if *grouped { Group::OTHER } else { Group::default() };
-        for index in SLOTS..STATES * SLOTS {
-            // An index within the array.
-            let Ok(now) = stays.get(&index, 0) else { continue };
-            let place = (u32::MAX, index / SLOTS, index % SLOTS);
-            grown(seen.entry(place).or_default(), &now, place, ungrouped, each);
-        }
+        stays.read(&mut |key, now| {
+            let index = key.first_chunk().map_or(0, |key| u32::from_ne_bytes(*key));
+            let place = UNGROUPED | u64::from(index / SLOTS) << 8 | u64::from(index % SLOTS);
+            grown(seen, place, now, ungrouped, each);
+        })?;
         if !*grouped {
-            return;
+            return Ok(());
         }
-        for (key, number) in groups.iter().flatten() {
-            if let Some(group) = wire::Group::decode(&key) {
-                names.entry(number).or_insert_with(|| named(&group));
+        // Groups that were numbered since the last time are told of by what was counted for them.
+        for named_anew in [false, true] {
+            let mut nameless = false;
+            group_stays.read(&mut |key, now| {
+                let place = key.first_chunk().map_or(0, |key| u64::from_ne_bytes(*key));
+                match names.get(&u32::try_from(place >> 32).unwrap_or(0)) {
+                    Some(group) => grown(seen, place, now, *group, each),
+                    None => nameless = true,
+                }
+            })?;
+            if !nameless || named_anew {
+                break;
             }
+            groups.read(&mut |key, number| {
+                let number = number.first_chunk().map_or(0, |number| u32::from_ne_bytes(*number));
+                if let Some(group) = wire::Group::decode(key) {
+                    names.entry(number).or_insert_with(|| named(&group));
+                }
+            })?;
         }
-        for (key, now) in group_stays.iter().flatten() {
-            let low = |number: u64| u32::try_from(number & 0xffff_ffff).unwrap_or(0);
-            let place = (low(key >> 32), low(key) >> 8, low(key) & 0xff);
-            // Numbered just now: the next reading will know it.
-            let Some(group) = names.get(&place.0) else { continue };
-            grown(seen.entry(place).or_default(), &now, place, *group, each);
-        }
+        Ok(())
     }
 }
 
 /// Hands over what the CPUs' counters at one place have grown by, and keeps their values.
 fn grown(
-    seen: &mut Vec<Octave>,
-    now: &PerCpuValues<Raw>,
-    (_, state, slot): (u32, u32, u32),
+    seen: &mut FxHashMap<u64, Box<[u8]>>,
+    place: u64,
+    now: &[u8],
     group: Group,
     each: &mut dyn FnMut(Counted),
 ) {
-    let Some(state) = u8::try_from(state).ok().and_then(TcpState::from_kernel) else { return };
-    let now: Vec<Octave> = now.iter().filter_map(|raw| Octave::decode(raw)).collect();
+    // Most have not, or were never used.
+    let before = seen.get(&place).map_or(&[][..], |before| before);
+    if before == now || (before.is_empty() && now.iter().all(|byte| *byte == 0)) {
+        return;
+    }
+    let low = |number: u64| u32::try_from(number & 0xff).unwrap_or(0);
+    let (row, slot) = (low(place >> 8), low(place));
+    let Some(measure) = measure(row) else { return };
+    let octaves = |bytes: &[u8]| -> Vec<Octave> {
+        bytes.chunks_exact(size_of::<Octave>()).filter_map(Octave::decode).collect()
+    };
+    let (before, after) = (octaves(before), octaves(now));
     let mut counts = [0_u64; 16];
     let mut sum = 0_u64;
-    for (cpu, now) in now.iter().enumerate() {
-        let before = seen.get(cpu).copied().unwrap_or_default();
+    for (cpu, now) in after.iter().enumerate() {
+        let before = before.get(cpu).copied().unwrap_or_default();
         for (count, (now, before)) in counts.iter_mut().zip(now.counts.iter().zip(before.counts)) {
             *count += u64::from(now.wrapping_sub(before));
         }
@@ -152,8 +208,8 @@ fn grown(
         let shortest = used.clone().map(|octave| !octave.shortest).min().unwrap_or(u64::MAX);
         (shortest, used.map(|octave| octave.longest).max().unwrap_or(0))
     };
-    let (before, after) = (extremes(seen), extremes(&now));
-    *seen = now;
+    let (before, after) = (extremes(&before), extremes(&after));
+    seen.insert(place, now.into());
     let stays = match slot {
         AT_LEAST => Stays::AtLeast(counts.iter().sum()),
         UNKNOWN => Stays::Unknown(counts.iter().sum()),
@@ -165,7 +221,18 @@ fn grown(
             longest: (after.1, after.1 > before.1),
         },
     };
-    each(Counted { group, state, stays });
+    each(Counted { group, measure, stays });
+}
+
+fn measure(row: u32) -> Option<Measure> {
+    Some(match row {
+        row::HANDSHAKE => Measure::Handshake,
+        row::ACCEPT_WAIT => Measure::AcceptWait,
+        row::LIFETIME => Measure::Lifetime,
+        row::REACTION => Measure::Reaction,
+        row::FIN_TO_FIN => Measure::FinToFin,
+        state => Measure::State(u8::try_from(state).ok().and_then(TcpState::from_kernel)?),
+    })
 }
 
 fn named(group: &wire::Group) -> Group {
@@ -183,10 +250,11 @@ fn named(group: &wire::Group) -> Group {
 
 impl Kernel {
     /// What the histograms have grown by since the last call; nothing where the kernel half does not count.
-    pub fn counted(&mut self, each: &mut dyn FnMut(Counted)) {
-        if let Some(counters) = &mut self.counters {
-            counters.read(each);
-        }
+    ///
+    /// # Errors
+    /// What the kernel says; then nothing is lost, the next call tries again.
+    pub fn counted(&mut self, each: &mut dyn FnMut(Counted)) -> io::Result<()> {
+        self.counters.as_mut().map_or(Ok(()), |counters| counters.read(each))
     }
 }
 
