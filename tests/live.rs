@@ -10,6 +10,8 @@ mod closing;
 mod ending;
 #[path = "live/filters.rs"]
 mod filters;
+#[path = "live/kernels.rs"]
+mod kernels;
 #[path = "live/listeners.rs"]
 mod listeners;
 #[path = "live/losses.rs"]

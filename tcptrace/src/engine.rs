@@ -80,7 +80,7 @@ pub struct Config {
     pub hz: u32,
     /// Lives owned by this process are never reported; 0 for none.
     pub own_pid: u32,
-    /// Events carry cookies and namespaces (BTF path).
+    /// Every event carries its socket's cookie. Else a cookie comes late or never, and the address tells which socket it is.
     pub cookies: bool,
     /// `tcp_receive_reset` and `tcp_send_reset` are traced: a closing may wait for them.
     pub resets: bool,
@@ -177,7 +177,7 @@ impl Engine {
             traced: cause::Traced { resets: config.resets },
             complete_since: config.complete_since,
             config,
-            table: Table::new(),
+            table: Table::new(!config.cookies),
             agenda: Agenda::default(),
             graves: Graves::default(),
             half_open: HalfOpen::default(),

@@ -82,6 +82,8 @@ impl Scene {
 /// Which of the six sockets a record is about.
 fn name(record: &Value) -> String {
     let role = match (&record["rport"], record["lport"].as_u64()) {
+        // Its peer may not be known yet.
+        _ if record["to"] == "SYN_RECV" => "S",
         (Value::Null, _) => "L",
         (_, Some(7001 | 7002)) => "S",
         _ => "C",

@@ -15,7 +15,7 @@ const ACCEPTED: &str = "SYN_RECV ESTABLISHED";
 
 /// Until a RST has reached the socket: an error is pending.
 fn until_reset(socket: &impl std::os::fd::AsFd) {
-    let deadline = std::time::Instant::now() + crate::support_lives::PATIENCE;
+    let deadline = std::time::Instant::now() + crate::support_lives::patience();
     while sockopt::socket_error(socket).unwrap().is_ok() {
         assert!(std::time::Instant::now() < deadline, "no RST came");
     }

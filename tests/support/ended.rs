@@ -54,12 +54,18 @@ impl Ended {
         lives.into_values().collect()
     }
 
-    /// The connections between two ports; the local one may be unknown at first.
+    /// The connections between two ports; the local one may be unknown at first, and the peer's of one that is accepted.
     pub(crate) fn lives_of(&self, lport: u16, rport: Option<u16>) -> Vec<Life<'_>> {
         let fits = |record: &Value| {
             record["lport"] == lport && record["rport"] == rport.map_or(Value::Null, Into::into)
         };
-        self.lives().into_iter().filter(|life| life.iter().any(|record| fits(record))).collect()
+        let fit = |life: &Life<'_>| match rport {
+            Some(_) => life.iter().any(|record| fits(record)),
+            None => {
+                life.iter().any(|record| fits(record)) && life.iter().all(|record| record["rport"].is_null())
+            }
+        };
+        self.lives().into_iter().filter(fit).collect()
     }
 
     /// The only connection between two ports.

@@ -1,20 +1,21 @@
 //! What live tests are made of: a network namespace, processes that act in it, and a tracer that watches them.
 
+pub(crate) mod ability;
 pub(crate) mod actor;
 pub(crate) mod ended;
+pub(crate) mod patience;
 pub(crate) mod space;
 pub(crate) mod tracer;
 
 use std::time::{Duration, Instant};
 
-/// How long anything that must happen may take on a loaded machine.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) use patience::patience;
 
 /// Waits until `done` says so, for what nobody announces.
 pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience();
     while !done() {
-        assert!(Instant::now() < deadline, "{what}: not within {PATIENCE:?}");
+        assert!(Instant::now() < deadline, "{what}: not within {:?}", patience());
         std::thread::sleep(Duration::from_millis(5));
     }
 }

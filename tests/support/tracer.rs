@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::ended::Ended;
-use super::{PATIENCE, wait_until};
+use super::{patience, wait_until};
 
 /// The program under test.
 pub(crate) const TCPTRACE: &str = env!("CARGO_BIN_EXE_tcptrace");
@@ -63,7 +63,7 @@ pub(crate) fn ended(child: &mut Child) -> ExitStatus {
 
 /// The next line that `fits`; those before it are `kept` too.
 pub(crate) fn wait_for_line(lines: &Receiver<String>, kept: &mut Vec<String>, what: &str) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience();
     loop {
         match lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) => {
@@ -102,7 +102,7 @@ impl Tracer {
         if let Some(record) = self.records.iter().find(|record| fits(record)) {
             return record.clone();
         }
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         loop {
             match self.out.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => {
@@ -149,7 +149,7 @@ impl Tracer {
         let status = ended(&mut self.child);
         let rest = |stream: &Receiver<String>, kept: &mut dyn FnMut(String)| {
             loop {
-                match stream.recv_timeout(PATIENCE) {
+                match stream.recv_timeout(patience()) {
                     Ok(line) => kept(line),
                     Err(RecvTimeoutError::Disconnected) => return,
                     Err(RecvTimeoutError::Timeout) => panic!("somebody holds the ended tracer's output"),

@@ -13,7 +13,7 @@ use tcptrace::source::netns::{Netns, in_netns};
 use tcptrace::source::sock_diag::{ALL_STATES, Diag};
 
 use super::sock::cookie;
-use super::{Life, PATIENCE, Tracer, ready, tracer};
+use super::{Life, Tracer, patience, ready, tracer};
 
 /// A namespace.
 pub(crate) struct Space {
@@ -61,7 +61,7 @@ impl Space {
 
     /// Waits until a socket here is as wanted.
     pub(crate) fn until(&self, what: &str, wanted: impl Fn(&SocketSnapshot) -> bool) -> SocketSnapshot {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         loop {
             let all = self.sockets();
             if let Some(found) = all.iter().find(|seen| wanted(seen)) {
@@ -78,7 +78,7 @@ impl Space {
 
     /// Waits until no socket has this cookie.
     pub(crate) fn until_gone(&self, cookie: u64) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         while self.sockets().iter().any(|seen| has(seen, cookie)) {
             assert!(Instant::now() < deadline, "{cookie:x} is still there");
         }

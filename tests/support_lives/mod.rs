@@ -4,17 +4,17 @@ pub(crate) mod lab;
 pub(crate) mod life;
 pub(crate) mod other;
 pub(crate) mod packet;
+#[path = "../support/patience.rs"]
+pub(crate) mod patience;
 pub(crate) mod sock;
 pub(crate) mod tracer;
 
 pub(crate) use lab::Lab;
 pub(crate) use life::Life;
+pub(crate) use patience::patience;
 pub(crate) use tracer::Tracer;
 
 use std::time::Duration;
-
-/// Longer than anything here takes; only a failure waits so long.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Whether these tests can run; says why not. With `TCPTRACE_LIVE` set, not to run is to fail.
 pub(crate) fn ready() -> bool {

@@ -10,8 +10,8 @@ use rustix::net::{
     sockopt,
 };
 
-use super::PATIENCE;
 use super::lab::Space;
+use super::patience;
 
 /// TCP flags.
 pub(crate) const SYN: u8 = 2;
@@ -119,13 +119,13 @@ pub(crate) struct Ear(OwnedFd);
 impl Ear {
     pub(crate) fn new(space: &Space) -> Self {
         let socket = space.inside(|| open(AddressFamily::PACKET, SocketType::DGRAM, ETH_P_IP));
-        sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(PATIENCE)).unwrap();
+        sockopt::set_socket_timeout(&socket, sockopt::Timeout::Recv, Some(patience())).unwrap();
         Self(socket)
     }
 
     /// Waits for a segment as wanted.
     pub(crate) fn hear(&self, wanted: impl Fn(&Segment) -> bool) -> Segment {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         let mut buffer = [0_u8; 2048];
         while Instant::now() < deadline {
             let (length, _) = recv(&self.0, &mut buffer, RecvFlags::empty()).unwrap();

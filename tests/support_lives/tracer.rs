@@ -9,7 +9,7 @@ use std::time::Instant;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use super::{Life, PATIENCE};
+use super::{Life, patience};
 
 type Told = Arc<(Mutex<Vec<Value>>, Condvar)>;
 
@@ -63,7 +63,7 @@ impl Tracer {
 
     /// Waits until `many` lives are as wanted.
     pub(crate) fn wait(&self, many: usize, what: &str, wanted: impl Fn(&Value) -> bool) -> Vec<Life> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + patience();
         let mut told = self.told.0.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let found = matching(&told, &wanted);

@@ -9,6 +9,7 @@ mod ebpf;
 mod fuzz;
 mod growth;
 mod install;
+mod kernels;
 mod load;
 mod pages;
 mod replay;
@@ -16,6 +17,7 @@ mod run;
 mod soak;
 mod tally;
 mod test;
+mod test_binary;
 mod toolchain;
 mod workspace;
 
@@ -45,6 +47,8 @@ enum Task {
     Dist(dist::Args),
     /// Throw bytes at everything that reads what others wrote (libFuzzer; needs nightly Rust and cargo-fuzz).
     Fuzz(fuzz::Args),
+    /// Boot Debian's kernels in QEMU and run the live tests as root in them.
+    Kernels(kernels::Args),
     /// Measure what tcptrace costs and loses beside its peers, under the same load (root).
     Bench(bench::Args),
     /// Let one tcptrace live through everything that a bad day has, and compare its table with `ss` (root).
@@ -70,6 +74,7 @@ fn main() -> ExitCode {
         Task::Install(args) => install::run(&args),
         Task::Dist(args) => dist::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
+        Task::Kernels(args) => kernels::run(&args),
         Task::Bench(args) => bench::run(&args),
         Task::Load(args) => load::run(&args),
         Task::Soak(args) => soak::run(&args),

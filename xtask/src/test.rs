@@ -4,16 +4,17 @@
 use std::env;
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
-use serde_json::Value;
 
 use crate::ebpf;
+use crate::kernels;
 use crate::tally::Tally;
-use crate::workspace::{binary, cargo, must, output_of, root, shown};
+use crate::test_binary::TestBinary;
+use crate::workspace::{binary, cargo, must, root, shown};
 
 /// How long the soak of CI takes, without its TIME_WAITs at the end, and how many those are: a debug build is slow.
 const SOAK: &str = "90s";
@@ -29,24 +30,6 @@ pub(crate) struct Args {
     /// How long one binary of live tests may take before it is killed and counted as failed.
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     live_timeout: u32,
-}
-
-/// One test binary, as cargo built it.
-struct Binary {
-    /// The package's folder: tests run there.
-    folder: PathBuf,
-    /// `lib`, `bin` or `test`.
-    kind: String,
-    name: String,
-    executable: PathBuf,
-}
-
-impl Binary {
-    /// Live tests need root, and a kernel to talk to.
-    fn is_live(&self) -> bool {
-        let Self { kind, name, .. } = self;
-        kind == "test" && (name.starts_with("live") || name == "diag" || name.starts_with("diag_"))
-    }
 }
 
 /// How this process becomes root for the live tests.
@@ -116,8 +99,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         let arguments = ["clippy", "--workspace", "--all-targets", "--locked", "--", "--deny", "warnings"];
         must(cargo(&root).args(arguments))
     });
-    let binaries = report.step("build tests", |_| built(&root)).unwrap_or_default();
-    let (live, ordinary): (Vec<_>, Vec<_>) = binaries.into_iter().partition(Binary::is_live);
+    let binaries = report.step("build tests", |_| TestBinary::build(&root)).unwrap_or_default();
+    let (live, ordinary): (Vec<_>, Vec<_>) = binaries.into_iter().partition(TestBinary::is_live);
     if !ordinary.is_empty() {
         report.step("tests", |tally| counted(&mut runner(&root, &ordinary), tally));
         report.step("doc tests", |tally| {
@@ -138,7 +121,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     for binary in live {
         report.step(&format!("live tests: {}", binary.name), |tally| {
             if way == Root::Never {
-                let tests = tests_in(&binary)?;
+                let tests = binary.tests("")?.len() as u64;
                 if ci {
                     tally.failed += tests;
                     bail!("{tests} tests skipped: needs root");
@@ -153,39 +136,14 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     if ci && way != Root::Never {
         report.step("soak", |_| must(&mut soak(way, &root)?));
     }
+    // The oldest is the one that differs most from this host's.
+    let versions: &[&str] = if ci { &["5.10", "6.12"] } else { &["5.10"] };
+    report.step("kernels", |tally| kernels::step(versions, ci, tally));
     Ok(report.end())
 }
 
-/// Builds every test and says where the binaries are.
-fn built(root: &Path) -> Result<Vec<Binary>> {
-    let mut build = cargo(root);
-    build.args(["test", "--workspace", "--no-run", "--locked", "--message-format=json-render-diagnostics"]);
-    let messages = output_of(build.stderr(Stdio::inherit()))?;
-    let mut binaries = Vec::new();
-    for line in messages.lines() {
-        let message: Value =
-            serde_json::from_str(line).context("cargo printed a message that is not JSON")?;
-        let text = |value: &Value| value.as_str().map(str::to_owned);
-        let Some(executable) = text(&message["executable"]) else { continue };
-        if message["profile"]["test"] != true {
-            continue;
-        }
-        let manifest = text(&message["manifest_path"]).context("cargo names no manifest of a test binary")?;
-        binaries.push(Binary {
-            folder: Path::new(&manifest).parent().unwrap_or(root).to_owned(),
-            kind: text(&message["target"]["kind"][0]).unwrap_or_default(),
-            name: text(&message["target"]["name"]).unwrap_or_default(),
-            executable: executable.into(),
-        });
-    }
-    if binaries.is_empty() {
-        bail!("cargo built no test binary");
-    }
-    Ok(binaries)
-}
-
 /// The command that runs the ordinary tests: cargo-nextest where it is installed.
-fn runner(root: &Path, ordinary: &[Binary]) -> Command {
+fn runner(root: &Path, ordinary: &[TestBinary]) -> Command {
     let mut probe = cargo(root);
     probe.args(["nextest", "--version"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut command = cargo(root);
@@ -237,8 +195,8 @@ impl Root {
 }
 
 /// The command that runs one binary of live tests, with what cargo would tell it.
-fn as_root(way: Root, binary: &Binary, args: &Args) -> Command {
-    let Binary { folder, executable, .. } = binary;
+fn as_root(way: Root, binary: &TestBinary, args: &Args) -> Command {
+    let TestBinary { folder, executable, .. } = binary;
     let mut command = Command::new(if way == Root::Sudo { "sudo" } else { "env" });
     if way == Root::Sudo {
         command.args(["-n", "env"]);
@@ -278,12 +236,6 @@ fn soak(way: Root, root: &Path) -> Result<Command> {
     command.arg(path).arg(own).args(["soak", "--for", SOAK, "--time-wait", SOAK_TIME_WAIT, "--tcptrace"]);
     command.arg(binary(root, "debug"));
     Ok(command)
-}
-
-/// How many tests a binary has.
-fn tests_in(binary: &Binary) -> Result<u64> {
-    let list = output_of(Command::new(&binary.executable).args(["--list", "--format", "terse"]))?;
-    Ok(list.lines().filter(|line| line.ends_with(": test")).map(|_| 1).sum())
 }
 
 fn seconds(time: Duration) -> String {

@@ -66,7 +66,8 @@ impl Change<'_> {
             r.error_soft = member!(sock, sk_err_soft: u32) as u16;
             r.at_ns = self.now;
             r.sk = sock as u64;
-            r.cookie = self.sock.cookie();
+            // Born with its listener's.
+            r.cookie = if self.facts.unnamed { 0 } else { self.sock.cookie() };
             r.since_ns = if remembered.state == self.from { remembered.since_ns } else { 0 };
             r.cgroup = self.cgroup;
             r.inode = if attached { member!(sock, sk_ino: u64) } else { 0 };

@@ -1,7 +1,8 @@
 //! `sock:inet_sock_set_state` as classic tracepoint.
 
 use aya_ebpf::EbpfContext;
-use aya_ebpf::helpers::{bpf_ktime_get_ns, bpf_probe_read_kernel};
+use aya_ebpf::helpers::bpf_ktime_get_ns;
+use aya_ebpf::helpers::generated::bpf_probe_read_kernel;
 use aya_ebpf::macros::tracepoint;
 use aya_ebpf::programs::TracePointContext;
 use tcptrace_ebpf::wire::{Memory, StateChange, flag, how, kind, lost, memory};
@@ -22,8 +23,18 @@ use super::task;
 macro_rules! event {
     ($ctx:expr, $field:ident: $type:ty) => {{
         let at = constant!(layout(), $field) as usize;
+        let mut value = <$type>::default();
+        // No look at the result: each branch here would double the paths that the verifiers of old kernels walk, and what cannot be
+        // read is zeros.
         // SAFETY: inside the event, whose layout the loader read.
-        unsafe { bpf_probe_read_kernel::<$type>($ctx.as_ptr().add(at).cast()) }.unwrap_or_default()
+        unsafe {
+            bpf_probe_read_kernel(
+                (&raw mut value).cast(),
+                size_of::<$type>() as u32,
+                $ctx.as_ptr().add(at).cast(),
+            );
+        }
+        value
     }};
 }
 
@@ -92,7 +103,8 @@ pub fn state_change_classic(ctx: TracePointContext) -> u32 {
     // At CLOSE>SYN_SENT the port is not chosen yet, or stale from an earlier connection of this socket: unknown.
     let lport = if (from, to) == (CLOSE, SYN_SENT) { 0 } else { event!(ctx, sport: u16) };
     let rport = event!(ctx, dport: u16);
-    let facts = Facts { local, remote, lport, rport, uid: None, netns: None };
+    let unnamed = from == LISTEN && to != CLOSE && rport == 0;
+    let facts = Facts { local, remote, lport, rport, uid: None, netns: None, unnamed };
     let ours = is_ours(actor, remembered.as_deref());
     if ours || filter::passes(&facts, remembered.as_deref()) {
         let known = Memory::NONE;

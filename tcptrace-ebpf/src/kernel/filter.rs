@@ -15,6 +15,8 @@ pub(super) struct Facts {
     /// `None` on the classic path.
     pub(super) uid: Option<u32>,
     pub(super) netns: Option<u32>,
+    /// A connection at its birth, which before Linux 6.18 still has its listener's addresses: they decide nothing.
+    pub(super) unnamed: bool,
 }
 
 /// Any of the first `$count` entries of `$list` satisfies `$test`; true when there are none.
@@ -45,8 +47,8 @@ pub(super) fn passes(facts: &Facts, remembered: Option<&Memory>) -> bool {
     }
     let v4 = facts.local.is_v4() && facts.remote.is_v4();
     match constant!(config(), family) {
-        4 if !v4 => return false,
-        6 if v4 => return false,
+        4 if !v4 && !facts.unnamed => return false,
+        6 if v4 && !facts.unnamed => return false,
         _ => {}
     }
     if let Some(uid) = facts.uid
@@ -66,9 +68,10 @@ pub(super) fn passes(facts: &Facts, remembered: Option<&Memory>) -> bool {
         || any!(ports, port, |range| holds(range, facts.lport) || holds(range, facts.rport)))
         && (undecided || any!(lports, lport, |range| holds(range, facts.lport)))
         && (no_peer || any!(rports, rport, |range| holds(range, facts.rport)))
-        && any!(addrs, addr, |prefix| facts.local.within(&prefix) || facts.remote.within(&prefix))
-        && any!(laddrs, laddr, |prefix| facts.local.within(&prefix))
-        && any!(raddrs, raddr, |prefix| facts.remote.within(&prefix))
+        && (facts.unnamed
+            || any!(addrs, addr, |prefix| facts.local.within(&prefix) || facts.remote.within(&prefix))
+                && any!(laddrs, laddr, |prefix| facts.local.within(&prefix))
+                && any!(raddrs, raddr, |prefix| facts.remote.within(&prefix)))
 }
 
 #[inline(always)]

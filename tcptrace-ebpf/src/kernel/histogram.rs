@@ -127,6 +127,7 @@ fn facts(sock: Sock, tcp: Option<TcpSock>, to: u8, netns: u32) -> Facts {
         rport: sock.remote_port(),
         uid: Some(sock.uid()),
         netns: Some(netns),
+        unnamed: false,
     }
 }
 

@@ -1,8 +1,8 @@
 //! What is remembered of a socket between its events.
 //!
-//! On the BTF path it is socket storage: it lives and dies with the socket, and because the map has BPF_F_CLONE a child is born with
+//! Where the kernel has it, it is socket storage: it lives and dies with the socket, and because the map has BPF_F_CLONE a child is born with
 //! a copy of its listener's (Linux `net/core/bpf_sk_storage.c:bpf_sk_storage_clone`), so that the right listener's owner is known
-//! even among SO_REUSEPORT twins. On the classic path it is an LRU hash by socket address.
+//! even among SO_REUSEPORT twins. Elsewhere, and on the classic path, it is an LRU hash by socket address.
 
 use core::ffi::c_void;
 use core::ptr::null_mut;
@@ -38,7 +38,7 @@ static MEMORY: SocketStorage = SocketStorage {
     value: core::ptr::null(),
 };
 
-/// The classic path's memory, by socket address.
+/// Memory by socket address, for kernels and the attach path without socket storage.
 #[map]
 static MEMORY_BY_ADDRESS: LruHashMap<u64, Memory> = LruHashMap::with_max_entries(65_536, 0);
 
@@ -46,7 +46,7 @@ static MEMORY_BY_ADDRESS: LruHashMap<u64, Memory> = LruHashMap::with_max_entries
 #[map]
 pub(super) static ACCEPTED: LruHashMap<u64, AcceptedBy> = LruHashMap::with_max_entries(16_384, 0);
 
-/// Classic path with `--pid`: local ports on which its processes listen.
+/// `--pid` without socket storage: local ports on which its processes listen.
 #[map]
 static WATCHED_PORTS: LruHashMap<u16, u8> = LruHashMap::with_max_entries(1_024, 0);
 
@@ -57,6 +57,9 @@ pub(super) static PIDS: HashMap<u32, u8> = HashMap::with_max_entries(4_096, 0);
 /// The memory of a socket, if it has one; made when `create`.
 #[inline(always)]
 pub(super) fn of(sock: Sock, create: bool) -> *mut Memory {
+    if constant!(config(), by_address) != 0 {
+        return by_address(sock.pointer() as u64, create);
+    }
     let flags = if create { BPF_SK_STORAGE_GET_F_CREATE as u64 } else { 0 };
     // SAFETY: the verifier knows both pointers.
     let found = unsafe {
@@ -88,7 +91,7 @@ pub(super) fn belongings(memory: Option<&mut Memory>, sock: Sock) -> (u32, u64) 
     }
 }
 
-/// The same on the classic path.
+/// The memory of whatever is at this address.
 #[inline(always)]
 pub(super) fn by_address(address: u64, create: bool) -> *mut Memory {
     if let Some(found) = MEMORY_BY_ADDRESS.get_ptr_mut(&address) {
@@ -103,7 +106,7 @@ pub(super) fn by_address(address: u64, create: bool) -> *mut Memory {
     MEMORY_BY_ADDRESS.get_ptr_mut(&address).unwrap_or(null_mut())
 }
 
-/// Forgets a socket of the classic path: its address will be somebody else's.
+/// Forgets a socket: its address will be somebody else's.
 #[inline(always)]
 pub(super) fn forget(address: u64) {
     let _ = MEMORY_BY_ADDRESS.remove(&address);
@@ -121,7 +124,7 @@ pub(super) fn accepter(address: u64) -> Option<AcceptedBy> {
     Some(by)
 }
 
-/// On the classic path a child has no listener's storage: notes that a watched process listens on `port`.
+/// Without socket storage a child inherits nothing from its listener: notes that a watched process listens on `port`.
 #[inline(always)]
 pub(super) fn watch_port(port: u16) {
     if constant!(config(), by_pid) != 0 && port != 0 {

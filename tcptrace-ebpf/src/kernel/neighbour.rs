@@ -5,7 +5,7 @@ use aya_ebpf::macros::btf_tracepoint;
 use aya_ebpf::programs::BtfTracePointContext;
 use tcptrace_ebpf::wire::{Neighbour, kind, lost, memory, what};
 
-use super::config::{constant, offsets};
+use super::config::{config, constant, offsets};
 use super::memory as memories;
 use super::ring;
 use super::sock::{Sock, load};
@@ -37,7 +37,11 @@ pub fn destroyed(ctx: BtfTracePointContext) -> i32 {
     let sock: *mut u8 = ctx.arg(0);
     // SAFETY: null or the socket's own storage.
     let Some(remembered) = (unsafe { memories::of(Sock::new(sock), false).as_ref() }) else { return 0 };
-    if remembered.flags & memory::FD_OPEN != 0 {
+    let told = remembered.flags & memory::FD_OPEN != 0;
+    if constant!(config(), by_address) != 0 {
+        memories::forget(sock as u64);
+    }
+    if told {
         tell(sock, what::DESTROYED, 0);
     }
     0

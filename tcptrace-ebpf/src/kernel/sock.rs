@@ -4,7 +4,7 @@ use aya_ebpf::helpers::bpf_probe_read_kernel;
 use aya_ebpf::helpers::generated::{bpf_get_socket_cookie, bpf_skc_to_tcp_sock};
 use tcptrace_ebpf::wire::{ABSENT, Prefix};
 
-use super::config::{constant, offsets};
+use super::config::{config, constant, offsets};
 
 /// AF_INET6.
 pub(super) const INET6: u16 = 10;
@@ -65,9 +65,12 @@ impl Sock {
         member!(self.0, sk_protocol: u16)
     }
 
-    /// Made on first asking, and kept for the socket's life, its timewait socket included.
+    /// Made on first asking, and kept for the socket's life, its timewait socket included. 0 where we may not ask and nobody else has.
     #[inline(always)]
     pub(super) fn cookie(self) -> u64 {
+        if constant!(config(), by_address) != 0 {
+            return member!(self.0, skc_cookie: u64);
+        }
         // SAFETY: a valid sock.
         unsafe { bpf_get_socket_cookie(self.0.cast()) }
     }

@@ -48,7 +48,7 @@ pub fn stack_at_connect(ctx: BtfTracePointContext) -> i32 {
     // What nobody asked for must not take the room. The pid is looked at below, as for accept().
     let (local, remote) = sock.addresses();
     let (uid, netns) = (Some(sock.uid()), Some(sock.netns()));
-    let facts = Facts { local, remote, lport: 0, rport: sock.remote_port(), uid, netns };
+    let facts = Facts { local, remote, lport: 0, rport: sock.remote_port(), unnamed: false, uid, netns };
     if filter::passes(&facts, None) {
         take(ctx.as_ptr(), 0, sock.cookie(), how::CONNECT);
     }

@@ -58,11 +58,13 @@ pub fn state_change_btf(ctx: BtfTracePointContext) -> i32 {
 
     let (netns, cgroup) = memories::belongings(remembered.as_deref_mut(), sock);
     let (local, remote) = sock.addresses();
+    let rport = sock.remote_port();
     let facts = Facts {
         local,
         remote,
         lport: sock.local_port(tcp, to == CLOSE),
-        rport: sock.remote_port(),
+        rport,
+        unnamed: from == LISTEN && to != CLOSE && rport == 0,
         uid: Some(sock.uid()),
         netns: Some(netns),
     };
@@ -80,6 +82,8 @@ pub fn state_change_btf(ctx: BtfTracePointContext) -> i32 {
         remember(remembered, from, to, now);
         if to == CLOSE && sock.flags() & SOCK_DEAD == 0 && sock.is_attached() {
             remembered.flags |= memory::FD_OPEN;
+        } else if to == CLOSE && constant!(config(), by_address) != 0 {
+            memories::forget(sock.pointer() as u64);
         }
     }
     0
@@ -88,6 +92,9 @@ pub fn state_change_btf(ctx: BtfTracePointContext) -> i32 {
 /// Learns the owner from who acts and how (kernel-facts: process context and no kernel thread, else nobody).
 #[inline(always)]
 pub(super) fn own(remembered: &mut Memory, sock: Sock, from: u8, to: u8, actor: u32) {
+    if constant!(config(), by_address) != 0 {
+        begin(remembered, sock, from, to);
+    }
     match (from, to) {
         (CLOSE, SYN_SENT) | (CLOSE, LISTEN) => {
             remembered.since_ns = 0;
@@ -95,6 +102,10 @@ pub(super) fn own(remembered: &mut Memory, sock: Sock, from: u8, to: u8, actor: 
             if actor != 0 {
                 let by = if to == LISTEN { how::LISTEN } else { how::CONNECT };
                 claim(remembered, actor, &task::current_comm(), by);
+            }
+            if to == LISTEN && constant!(config(), by_address) != 0 && remembered.flags & memory::WATCHED != 0
+            {
+                memories::watch_port(sock.local_port(None, false));
             }
         }
         // The copy of the listener's storage: its owner is the claim until accept().
@@ -107,7 +118,7 @@ pub(super) fn own(remembered: &mut Memory, sock: Sock, from: u8, to: u8, actor: 
         (SYN_RECV, ESTABLISHED) => {}
         _ if remembered.owner_how == how::LISTENER || remembered.owner_pid == 0 => {
             if let Some(by) = memories::accepter(sock.pointer() as u64)
-                && by.cookie == sock.cookie()
+                && (constant!(config(), by_address) != 0 || by.cookie == sock.cookie())
             {
                 claim(remembered, by.pid, &by.comm, how::ACCEPT);
             } else if actor != 0 {
@@ -118,6 +129,20 @@ pub(super) fn own(remembered: &mut Memory, sock: Sock, from: u8, to: u8, actor: 
             remembered.flags |= memory::WATCHED;
         }
         _ => {}
+    }
+}
+
+/// Without socket storage: forgets whatever lived at this address before, and gives a child what its listener's port tells.
+#[inline(always)]
+fn begin(remembered: &mut Memory, sock: Sock, from: u8, to: u8) {
+    if from == CLOSE || from == LISTEN && to != CLOSE {
+        *remembered = Memory::NONE;
+    }
+    if from == LISTEN && to == SYN_RECV {
+        let _ = memories::accepter(sock.pointer() as u64);
+        if memories::is_watched_port(sock.local_port(None, false)) {
+            remembered.flags |= memory::WATCHED;
+        }
     }
 }
 

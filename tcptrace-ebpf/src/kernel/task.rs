@@ -1,11 +1,11 @@
 //! The current task, where it means something.
 
 use aya_ebpf::bindings::bpf_pidns_info;
-use aya_ebpf::helpers::generated::{bpf_get_current_task_btf, bpf_get_ns_current_pid_tgid};
+use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_get_ns_current_pid_tgid};
 use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid};
 
 use super::config::{config, constant, offsets};
-use super::sock::member;
+use super::sock::read_kernel;
 
 /// PF_KTHREAD (Linux `include/linux/sched.h`).
 const KERNEL_THREAD: u32 = 0x0020_0000;
@@ -33,9 +33,9 @@ pub(super) fn current_pid() -> u32 {
 /// Whether it is a kernel thread, e.g. MPTCP's worker: never an owner.
 #[inline(always)]
 pub(super) fn is_kernel_thread() -> bool {
-    // SAFETY: no arguments; the result is always valid.
-    let task = unsafe { bpf_get_current_task_btf() };
-    member!(task.cast::<u8>(), task_flags: u32) & KERNEL_THREAD != 0
+    // SAFETY: no arguments. Its sibling for direct loads came with Linux 5.11.
+    let task = unsafe { bpf_get_current_task() } as *const u8;
+    read_kernel::<u32>(task, constant!(offsets(), task_flags)).unwrap_or(0) & KERNEL_THREAD != 0
 }
 
 /// Its name now.

@@ -96,7 +96,10 @@ plain! {
         pub filtered: u8,
         /// Histograms: what is counted, bits of [`of`]; 0 where events are told instead.
         pub of: u8,
-        pub pad: [u8; 4],
+        /// The kernel gives tracing programs neither socket storage (Linux 5.11) nor cookies (5.12): what is remembered is found by
+        /// address, and a cookie is known only where somebody has asked for it.
+        pub by_address: u8,
+        pub pad: [u8; 3],
         pub uid: [u32; FILTERS],
         pub ns: [u32; FILTERS],
         pub port: [PortRange; FILTERS],

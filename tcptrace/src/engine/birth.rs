@@ -11,7 +11,7 @@ use crate::model::event::StateChange;
 use crate::model::evidence::Span;
 use crate::model::life::{FirstSeen, OpenedBy};
 use crate::model::owner::{Owner, OwnerHow};
-use crate::model::socket::SocketId;
+use crate::model::socket::{SocketId, SocketRef};
 use crate::model::state::TcpState;
 use crate::model::time::Mono;
 use crate::model::transition::{SeenBy, Transition};
@@ -80,6 +80,21 @@ impl Engine {
         let known = self.netns.entry(new).or_default();
         known.lives += 1;
         known.minis += mini;
+    }
+
+    /// Takes what of cookie and address a life did not know yet.
+    pub(super) fn learn_keys(&mut self, slot: Slot, socket: &SocketRef) {
+        let life = self.table.life(slot);
+        let cookie =
+            if life.cookie == 0 { socket.cookie.map_or(0, |cookie| cookie.0.get()) } else { life.cookie };
+        let address = if life.address == 0 { socket.address } else { life.address };
+        if (cookie, address) == (life.cookie, life.address) {
+            return;
+        }
+        self.table.unindex(slot);
+        let life = self.table.life_mut(slot);
+        (life.cookie, life.address) = (cookie, address);
+        self.table.index(slot);
     }
 
     pub(super) fn newborn(&mut self, address: u64, slot: Slot) {

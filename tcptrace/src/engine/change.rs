@@ -92,6 +92,10 @@ impl Engine {
         let mut found = self.table.find(&event.id.socket);
         if begins(event) {
             let mut life = event.id;
+            if event.from == TcpState::Listen && !self.config.cookies {
+                // What is there may be the listener's.
+                life.socket.cookie = None;
+            }
             if let Some(old) = found {
                 let state = self.table.life(old).state();
                 if event.from == TcpState::Listen && state == TcpState::Listen {
@@ -113,10 +117,6 @@ impl Engine {
                 let life = self.table.life(*slot);
                 life.address == 0 && matches!(life.phase, Phase::Open)
             });
-            if let Some(slot) = found {
-                self.table.life_mut(slot).address = event.id.socket.address;
-                self.table.index(slot);
-            }
         }
         let Some(slot) = found else {
             if event.from == TcpState::Closed {
@@ -158,6 +158,9 @@ impl Engine {
         }
         let own_pid = self.config.own_pid;
         self.learn_netns(slot, event.id.netns);
+        if !self.config.cookies && event.from != TcpState::Listen {
+            self.learn_keys(slot, &event.id.socket);
+        }
         let life = self.table.life_mut(slot);
         life.generation = generation;
         life.learn(&event.id);

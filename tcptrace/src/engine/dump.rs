@@ -41,6 +41,10 @@ impl Engine {
             return;
         }
         self.learn_netns(slot, snapshot.id.netns);
+        // Listeners may share their ends, and a dump knows no address.
+        if !self.config.cookies && snapshot.state != TcpState::Listen {
+            self.learn_keys(slot, &snapshot.id.socket);
+        }
         let life = self.table.life_mut(slot);
         life.learn(&snapshot.id);
         if let Some(owner) = snapshot.owner {

@@ -15,7 +15,7 @@ pub use comm::CommPattern;
 pub use life::LifeFilter;
 
 use crate::model::endpoints::Endpoint;
-use crate::model::life::Subject;
+use crate::model::life::{OpenedBy, Subject};
 use crate::model::owner::{Owner, OwnerHow};
 use crate::model::state::TcpState;
 
@@ -135,7 +135,7 @@ impl Filter {
             netns,
             cgroups,
         } = self;
-        let Subject { id: _, socket, owner, opened_by: _ } = subject;
+        let Subject { id: _, socket, owner, opened_by } = subject;
         let (local, remote) = (&socket.endpoints.local, &socket.endpoints.remote);
         let known_in = |list: &[u32], fact: Option<u32>| Admission::of(fact.map(|fact| list.contains(&fact)));
 
@@ -146,7 +146,10 @@ impl Filter {
             }
         };
         must(family.is_some(), &|| {
-            Admission::of(Some(family.is_some_and(|family| family.number() == socket.endpoints.family())))
+            // Before Linux 6.18 a connection is born with its listener's addresses.
+            let named = *opened_by != OpenedBy::Accept || remote.port.is_some();
+            let family = family.map(|family| family.number() == socket.endpoints.family());
+            Admission::of(family.filter(|_| named))
         });
         must(!netns.is_empty(), &|| known_in(netns, socket.netns));
         must(!rports.is_empty(), &|| port_in(rports, remote));

@@ -31,6 +31,8 @@ pub(crate) struct Table {
     free: Vec<Slot>,
     by_cookie: CookieIndex,
     by_address: FxHashMap<u64, Slot>,
+    /// Cookies come late or never: every life is found by its address too.
+    late_cookies: bool,
     /// Lives whose 4-tuple matters: timewait sockets, and everything on the classic path. Chained by `Life::twin`.
     by_ends: FxHashMap<Ends, Slot>,
     /// ESTABLISHED lives, and all others.
@@ -44,12 +46,13 @@ fn at(chunks: &[Vec<Life>], slot: Slot) -> &Life {
 }
 
 impl Table {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(late_cookies: bool) -> Self {
         Self {
             chunks: Vec::new(),
             free: Vec::new(),
             by_cookie: CookieIndex::default(),
             by_address: FxHashMap::default(),
+            late_cookies,
             by_ends: FxHashMap::default(),
             queues: [Queue { head: NOWHERE, tail: NOWHERE }; 2],
             used: 0,
@@ -86,7 +89,10 @@ impl Table {
         }
         self.by_address.get(&socket.address).copied().filter(|slot| {
             let life = self.life(*slot);
-            socket.cookie.is_none_or(|cookie| life.keyed_by_address && life.cookie == cookie.0.get())
+            socket.cookie.is_none_or(|cookie| {
+                life.keyed_by_address && life.cookie == cookie.0.get()
+                    || self.late_cookies && life.cookie == 0
+            })
         })
     }
 
@@ -124,14 +130,18 @@ impl Table {
         std::mem::replace(self.life_mut(slot), Life::vacant())
     }
 
-    /// Makes `slot` found by its cookie, or by its address where it has none of its own.
+    /// Makes `slot` found by its cookie, or by its address where it has none of its own or it came late.
     pub(crate) fn index(&mut self, slot: Slot) {
         let life = self.life(slot);
         let (cookie, address) = (life.cookie, life.address);
         if cookie != 0 && !life.keyed_by_address {
             let chunks = &self.chunks;
             self.by_cookie.insert(slot, |slot| at(chunks, slot).cookie);
-        } else if address != 0 {
+            if !self.late_cookies {
+                return;
+            }
+        }
+        if address != 0 {
             self.by_address.insert(address, slot);
         }
     }

@@ -21,6 +21,7 @@ mod selftest;
 mod stacks;
 mod symbols;
 
+pub(in crate::source) use attach::NO_STORAGE;
 pub use attach::{Attach, Options, Want};
 pub use error::AttachError;
 pub use held::{Holders, Holding, OpenFiles};
@@ -67,6 +68,7 @@ impl Path {
 pub struct Kernel {
     ebpf: Ebpf,
     path: Path,
+    remembers: attach::Remembers,
     ring: Ring,
     reasons: Reasons,
     lost: PerCpuArray<MapData, u64>,
@@ -75,6 +77,7 @@ pub struct Kernel {
     missed: u64,
     kills: rearm::Kills,
     watched_ports: HashMap<MapData, u16, u8>,
+    names_newborns: Option<bool>,
     notes: Vec<String>,
     attached: Vec<&'static str>,
     cost: cost::Meter,
@@ -91,6 +94,18 @@ impl Kernel {
         self.path
     }
 
+    /// Whether every event carries its socket's cookie; else the socket's address tells, and the order of events.
+    #[must_use]
+    pub fn cookies(&self) -> bool {
+        self.remembers == attach::Remembers::InSocket
+    }
+
+    /// Whether the first event of an accepted connection names its peer, as the self-test saw it; `None` before.
+    #[must_use]
+    pub fn names_newborns(&self) -> Option<bool> {
+        self.names_newborns
+    }
+
     /// The programs that are attached, by name.
     #[must_use]
     pub fn attached(&self) -> &[&'static str] {
@@ -103,9 +118,9 @@ impl Kernel {
         &self.notes
     }
 
-    /// A process of `--pid` was already listening on `port`: on the classic path its children are told by that.
+    /// A process of `--pid` was already listening on `port`: without socket storage its children are told by that.
     pub fn watch_port(&mut self, port: u16) {
-        if self.path == Path::Classic && self.watched_ports.insert(port, 1, 0).is_err() {
+        if !self.cookies() && self.watched_ports.insert(port, 1, 0).is_err() {
             self.notes.push(format!("connections to port {port} appear only once they are accepted"));
         }
     }

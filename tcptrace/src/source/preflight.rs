@@ -3,6 +3,7 @@
 //! Nothing on the host is changed, but for what tracing itself does: tracefs is mounted where it is not, and the kernel may load
 //! its `tcp_diag` module.
 
+mod abilities;
 mod build;
 mod check;
 mod host;

@@ -17,7 +17,7 @@ use crate::model::event::Event;
 use crate::model::owner::Owner;
 use crate::model::time::Mono;
 use crate::plan::{Doctor, RING_BYTES};
-use crate::source::kernel::{Attach, Kernel, Options, Path, Scope, Want};
+use crate::source::kernel::{Attach, Kernel, Options, Scope, Want};
 use crate::source::sock_diag::set::DiagSet;
 
 /// Losses and the engine's clock are looked after so often.
@@ -124,7 +124,7 @@ impl Tracer {
         let attached = |name: &str| kernel.attached().iter().any(|attached| attached.starts_with(name));
         let config = Config {
             own_pid: std::process::id(),
-            cookies: kernel.path() == Path::Btf,
+            cookies: kernel.cookies(),
             resets: attached("reset_sent"),
             destroys: attached("destroyed"),
             complete_since: filter.is_empty().then_some(began),

@@ -178,7 +178,7 @@ impl<'a> Run<'a> {
             int,
             term,
         };
-        if run.kernel.path() == Path::Classic && !plan.filter.pids.is_empty() {
+        if !run.kernel.cookies() && !plan.filter.pids.is_empty() {
             run.first_look().await;
         }
         tell(plan, &run.kernel, &confined);
@@ -186,8 +186,8 @@ impl<'a> Run<'a> {
         Ok(run)
     }
 
-    /// Waits for the first dump: the classic path knows the connections that the processes of `--pid` held before by their
-    /// listeners' ports, and must know them before events are promised.
+    /// Waits for the first dump: without socket storage the connections that the processes of `--pid` held before are known by
+    /// their listeners' ports, and must know them before events are promised.
     async fn first_look(&mut self) {
         let deadline = Instant::now() + LOOK;
         while let Some(dumps) = &mut self.dumps {
@@ -222,7 +222,7 @@ fn config(plan: &Trace, kernel: &Kernel, began: Mono) -> Config {
         through_time_wait: matches!(&plan.kind, Kind::Lives(lives) if lives.through_time_wait),
         hz,
         own_pid: std::process::id(),
-        cookies: kernel.path() == Path::Btf,
+        cookies: kernel.cookies(),
         resets: attached("reset_sent"),
         destroys: attached("destroyed"),
         timers: attached("timer_expired"),

@@ -24,6 +24,20 @@ use super::{Kernel, Path, WAKE, layout, offsets, pids, stacks, symbols};
 /// The smallest ring buffer: one page of the largest that Linux uses.
 pub(super) const LEAST_RING: u32 = 1 << 16;
 
+/// What a kernel without socket storage or cookies for tracing programs loses.
+pub(in crate::source) const NO_STORAGE: &str = "this kernel lets tracing programs neither keep memory in a socket nor ask for its cookie (Linux 5.12 does): \
+     `cookie` is null until somebody has asked for it, a connection takes nothing over from its listener, and sockets older than \
+     tcptrace have their owners from /proc only";
+
+/// Where the kernel half remembers what it saw of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Remembers {
+    /// In the socket itself, found by cookie.
+    InSocket,
+    /// In a table by address: the socket's cookie may be unknown.
+    ByAddress,
+}
+
 /// The user's choice of attach path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Attach {
@@ -117,10 +131,10 @@ impl Kernel {
         let tracefs = layout::mount_tracefs();
         let accept_ret = tracefs.as_deref().map_or(ABSENT, layout::accept_return_of);
         let layout = Layout { accept_ret, ..Layout::default() };
-        let mut kernel = Self::load(options, Path::Btf, &resolved.offsets, &layout, Reasons::read(btf))?;
-        for (name, loses) in &resolved.missing {
-            kernel.notes.push(format!("this kernel's BTF has no `{name}`: {loses} unknown"));
-        }
+        let load = |remembers| {
+            Self::load(options, Path::Btf, remembers, &resolved.offsets, &layout, Reasons::read(btf))
+        };
+        let mut kernel = load(Remembers::InSocket)?;
         let types = types
             .join()
             .map_err(|_| AttachError::Failed("reading the kernel's BTF panicked".into()))?
@@ -128,6 +142,21 @@ impl Kernel {
                 AttachError::Unsuitable(format!("cannot read the kernel's BTF: {}", short(&error)))
             })?;
         let main = if options.deaf { "sock_send_length" } else { "inet_sock_set_state" };
+        let program = if options.counting.is_some() { "histogram_btf" } else { "state_change_btf" };
+        let loading = |error| AttachError::of("attaching to sock:inet_sock_set_state", &error);
+        if let Err(error) = kernel.load_btf(program, main, &types) {
+            let error = loading(error);
+            if !matches!(error, AttachError::Unsuitable(_)) {
+                return Err(error);
+            }
+            // Not by its version: what it refuses with socket storage and cookies it may take without.
+            kernel = load(Remembers::ByAddress)?;
+            kernel.load_btf(program, main, &types).map_err(loading)?;
+            kernel.notes.push(NO_STORAGE.into());
+        }
+        for (name, loses) in &resolved.missing {
+            kernel.notes.push(format!("this kernel's BTF has no `{name}`: {loses} unknown"));
+        }
         // Accept and the neighbours first: an event of the main program then never lacks them.
         if options.counting.as_ref().is_none_or(Counting::accepts) || !options.scope.pids.is_empty() {
             kernel.attach_accept(accept_ret);
@@ -152,10 +181,7 @@ impl Kernel {
         if options.want.follow_forks {
             kernel.attach_optional("forked", "sched_process_fork", &types);
         }
-        let program = if options.counting.is_some() { "histogram_btf" } else { "state_change_btf" };
-        kernel
-            .attach_btf(program, main, &types)
-            .map_err(|error| AttachError::of("attaching to sock:inet_sock_set_state", &error))?;
+        kernel.attach_loaded(program).map_err(loading)?;
         if options.want.diagnostics {
             kernel.attach_optional("diagnose", "inet_sock_set_state", &types);
         }
@@ -193,7 +219,9 @@ impl Kernel {
             |btf| Some(offsets::resolve(btf).offsets),
         );
         let offsets = offsets.ok_or_else(|| AttachError::Failed("the offsets have no encoding".into()))?;
-        let mut kernel = Self::load(options, Path::Classic, &offsets, &layout, Reasons::default())?;
+        let remembers = Remembers::ByAddress;
+        let mut kernel =
+            Self::load(options, Path::Classic, remembers, &offsets, &layout, Reasons::default())?;
         if btf.is_some() {
             kernel.attach_accept(layout.accept_ret);
         }
@@ -216,12 +244,13 @@ impl Kernel {
     fn load(
         options: &Options,
         path: Path,
+        remembers: Remembers,
         offsets: &Offsets,
         layout: &Layout,
         reasons: Reasons,
     ) -> Result<Self, AttachError> {
         let mut notes = Vec::new();
-        let config = config(options);
+        let config = Config { by_address: (remembers == Remembers::ByAddress).into(), ..config(options) };
         let (offsets, layout, config) = (offsets.encode(), layout.encode(), config.encode());
         let mut loader = EbpfLoader::new();
         loader
@@ -230,7 +259,7 @@ impl Kernel {
             .override_global("CONFIG", config.as_slice(), true)
             .map_max_entries("EVENTS", options.ring_bytes);
         // Memory for what this run does not use.
-        if path == Path::Btf {
+        if remembers == Remembers::InSocket {
             loader.map_max_entries("MEMORY_BY_ADDRESS", 1);
         }
         let counting = options.counting.as_ref();
@@ -275,6 +304,7 @@ impl Kernel {
         }
         Ok(Self {
             path,
+            remembers,
             ring: Ring::new(ring)
                 .map_err(|error| AttachError::Failed(format!("polling the ring buffer: {error}")))?,
             reasons,
@@ -284,6 +314,7 @@ impl Kernel {
             missed: 0,
             kills: Kills::default(),
             watched_ports: take(&mut ebpf, "WATCHED_PORTS")?,
+            names_newborns: None,
             notes,
             attached: Vec::new(),
             cost: Meter::new(options.measure),
@@ -314,9 +345,16 @@ impl Kernel {
         tracepoint: &str,
         types: &aya::Btf,
     ) -> Result<(), ProgramError> {
-        let loaded: &mut BtfTracePoint = program_of(&mut self.ebpf, program)?;
-        loaded.load(tracepoint, types)?;
-        loaded.attach()?;
+        self.load_btf(program, tracepoint, types)?;
+        self.attach_loaded(program)
+    }
+
+    fn load_btf(&mut self, program: &str, tracepoint: &str, types: &aya::Btf) -> Result<(), ProgramError> {
+        program_of::<BtfTracePoint>(&mut self.ebpf, program)?.load(tracepoint, types)
+    }
+
+    fn attach_loaded(&mut self, program: &'static str) -> Result<(), ProgramError> {
+        program_of::<BtfTracePoint>(&mut self.ebpf, program)?.attach()?;
         self.attached.push(program);
         Ok(())
     }
@@ -334,7 +372,8 @@ impl Kernel {
     }
 
     fn attach_optional(&mut self, program: &'static str, tracepoint: &str, types: &aya::Btf) {
-        if let Err(error) = self.attach_btf(program, tracepoint, types) {
+        let attached = self.load_btf(program, tracepoint, types).and_then(|()| self.attach_loaded(program));
+        if let Err(error) = attached {
             self.notes.push(format!("tracepoint {tracepoint} is not available: {}", short(&error)));
         }
     }

@@ -58,18 +58,22 @@ impl Kernel {
 
     /// Whether the events of the connection to `port` come within a second.
     async fn sees(&mut self, port: u16, each: &mut impl FnMut(Event)) -> bool {
-        let (mut seen, mut over) = (false, false);
+        let (mut seen, mut over, mut named) = (false, false, None);
         let deadline = Instant::now() + PATIENCE;
         while !over && timeout_at(deadline, self.ready()).await.is_ok() {
             self.drain(4096, |event| match &event {
                 Event::StateChange(change) if is_between(&change.id.endpoints, port) => {
                     seen |= change.to == TcpState::Established;
+                    if (change.from, change.to) == (TcpState::Listen, TcpState::SynRecv) {
+                        named = Some(change.id.endpoints.remote.port.is_some());
+                    }
                     over |= (change.from, change.to) == (TcpState::Listen, TcpState::Closed);
                 }
                 Event::Accepted(accepted) if accepted.task.pid == std::process::id() => {}
                 _ => each(event),
             });
         }
+        self.names_newborns = named;
         seen
     }
 }

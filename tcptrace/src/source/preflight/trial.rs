@@ -2,11 +2,14 @@
 
 use std::thread;
 
+use super::abilities;
 use super::check::{Check, Lack, Verdict};
 use crate::source::kernel::{Attach, AttachError, Kernel, Options, Path, Scope, Want};
 
 /// What the kernel half says at start that a check has said already, by a piece of its sentence and the check's name.
-const SAID: [(&str, &str); 4] = [
+const SAID: [(&str, &str); 6] = [
+    ("lets tracing programs neither keep memory", "socket cookies"),
+    ("the iterator over open files is not available", "open files"),
     ("exit of accept()", "accept()"),
     ("exit of accept()", "tracefs"),
     ("this kernel's BTF has no `", "struct members"),
@@ -17,6 +20,7 @@ const SAID: [(&str, &str); 4] = [
 struct Tried {
     path: Path,
     programs: Vec<&'static str>,
+    abilities: Vec<Check>,
     notes: Vec<String>,
     deaf: Option<AttachError>,
 }
@@ -36,7 +40,7 @@ pub(super) fn run(ring_bytes: u32, checks: &mut Vec<Check>) -> Option<Path> {
             return None;
         }
     };
-    let Tried { path, programs, notes, deaf } = tried;
+    let Tried { path, programs, abilities, notes, deaf } = tried;
     let check = check.observe("path", path.name()).observe("programs", programs.clone());
     if let Some(error) = deaf {
         checks.push(failed(check, &error));
@@ -50,6 +54,7 @@ pub(super) fn run(ring_bytes: u32, checks: &mut Vec<Check>) -> Option<Path> {
         programs.join(" "),
         ring_bytes >> 10,
     )));
+    checks.extend(abilities);
     let news: Vec<Check> =
         notes.iter().filter(|note| !is_said(note, checks)).map(|note| noted(note)).collect();
     checks.extend(news);
@@ -122,6 +127,7 @@ async fn attach(ring_bytes: u32) -> Result<Tried, AttachError> {
     Ok(Tried {
         path: kernel.path(),
         programs: kernel.attached().to_vec(),
+        abilities: abilities::check(&mut kernel),
         notes: kernel.notes().to_vec(),
         deaf,
     })
