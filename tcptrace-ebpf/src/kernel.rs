@@ -12,6 +12,7 @@ mod held;
 mod histogram;
 mod memory;
 mod neighbour;
+mod nested;
 mod ring;
 mod sock;
 mod stack;

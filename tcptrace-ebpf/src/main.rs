@@ -10,7 +10,7 @@
 //! | `ring` | the way to user space |
 //! | `change` | the record of a state change |
 //! | `derived` | what histograms count beside stays |
-//! | `state_change`, `classic`, `histogram`, `accept`, `neighbour`, `timer`, `fork`, `held`, `stack`, `diagnose` | the programs |
+//! | `state_change`, `nested`, `classic`, `histogram`, `accept`, `neighbour`, `timer`, `fork`, `held`, `stack`, `diagnose` | the programs |
 
 #![cfg_attr(target_arch = "bpf", no_std, no_main)]
 #![cfg_attr(

@@ -16,10 +16,11 @@ use super::config::{config, constant, offsets};
 use super::derived;
 use super::filter::{self, Facts};
 use super::memory as memories;
+use super::nested;
 use super::ring;
 use super::sock::{Sock, TcpSock, member};
 use super::state_change::{
-    ABORTED, CLOSE, ESTABLISHED, LISTEN, MPTCP, SYN_RECV, SYN_SENT, TCP, is_ours, own, remember,
+    ABORTED, CLOSE, ESTABLISHED, LISTEN, MPTCP, SYN_RECV, SYN_SENT, TCP, arguments, is_ours, own, remember,
 };
 use super::task;
 
@@ -42,16 +43,21 @@ static GROUP_STAYS: PerCpuHashMap<u64, Octave> = PerCpuHashMap::with_max_entries
 #[map]
 static NEXT_GROUP: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
 
-/// Arguments of the BTF tracepoint: `(const struct sock *sk, const int oldstate, const int newstate)`.
 #[btf_tracepoint]
 pub fn histogram_btf(ctx: BtfTracePointContext) -> i32 {
-    let sock = Sock::new(ctx.arg(0));
-    let from = ctx.arg::<i32>(1) as u8;
-    let to = ctx.arg::<i32>(2) as u8;
+    let (sock, from, to) = arguments(&ctx);
+    take(sock, from, to);
+    nested::note(sock, from, to);
+    0
+}
+
+/// Counts what one event ends.
+#[inline(always)]
+pub(super) fn take(sock: Sock, from: u8, to: u8) {
     let protocol = sock.protocol();
     // A self-transition ends no stay.
     if from == to || (protocol != TCP && !(protocol == MPTCP && constant!(config(), mptcp) != 0)) {
-        return 0;
+        return;
     }
     // SAFETY: no arguments.
     let now = unsafe { bpf_ktime_get_ns() };
@@ -93,7 +99,6 @@ pub fn histogram_btf(ctx: BtfTracePointContext) -> i32 {
     if let Some(remembered) = remembered {
         remember(remembered, from, to, now);
     }
-    0
 }
 
 /// Sends it as the main program does.

@@ -9,6 +9,7 @@ use super::change::{Change, SOCK_DEAD};
 use super::config::{config, constant};
 use super::filter::{self, Facts};
 use super::memory::{self as memories, claim};
+use super::nested;
 use super::ring;
 use super::sock::Sock;
 use super::task;
@@ -30,14 +31,25 @@ pub(super) const LISTEN: u8 = 10;
 pub(super) const ABORTED: u16 = 103;
 
 /// Arguments of the BTF tracepoint: `(const struct sock *sk, const int oldstate, const int newstate)`.
+#[inline(always)]
+pub(super) fn arguments(ctx: &BtfTracePointContext) -> (Sock, u8, u8) {
+    (Sock::new(ctx.arg(0)), ctx.arg::<i32>(1) as u8, ctx.arg::<i32>(2) as u8)
+}
+
 #[btf_tracepoint]
 pub fn state_change_btf(ctx: BtfTracePointContext) -> i32 {
-    let sock = Sock::new(ctx.arg(0));
-    let from = ctx.arg::<i32>(1) as u8;
-    let to = ctx.arg::<i32>(2) as u8;
+    let (sock, from, to) = arguments(&ctx);
+    take(sock, from, to);
+    nested::note(sock, from, to);
+    0
+}
+
+/// Tells of one event, if the user wants it.
+#[inline(always)]
+pub(super) fn take(sock: Sock, from: u8, to: u8) {
     let protocol = sock.protocol();
     if protocol != TCP && !(protocol == MPTCP && constant!(config(), mptcp) != 0) {
-        return 0;
+        return;
     }
     // SAFETY: no arguments.
     let now = unsafe { bpf_ktime_get_ns() };
@@ -86,7 +98,6 @@ pub fn state_change_btf(ctx: BtfTracePointContext) -> i32 {
             memories::forget(sock.pointer() as u64);
         }
     }
-    0
 }
 
 /// Learns the owner from who acts and how (kernel-facts: process context and no kernel thread, else nobody).

@@ -10,5 +10,7 @@ pub const HINTS: u32 = 2;
 pub const STACKS: u32 = 3;
 /// Stacks that could not be read.
 pub const UNREADABLE: u32 = 4;
+/// No loss: state changes that came while the main program was running and that the second one took.
+pub const RESCUED: u32 = 5;
 /// Number of counters.
-pub const COUNT: u32 = 5;
+pub const COUNT: u32 = 6;

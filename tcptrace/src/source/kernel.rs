@@ -31,6 +31,7 @@ pub use reasons::Reasons;
 pub use scope::Scope;
 pub use stacks::{Opening, ROOM as STACK_ROOM};
 
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use aya::Ebpf;
@@ -74,6 +75,8 @@ pub struct Kernel {
     lost: PerCpuArray<MapData, u64>,
     lost_seen: [u64; tcptrace_ebpf::wire::lost::COUNT as usize],
     undecodable: u64,
+    /// The main program, for what the kernel counts with it.
+    main: Option<OwnedFd>,
     missed: u64,
     kills: rearm::Kills,
     watched_ports: HashMap<MapData, u16, u8>,

@@ -182,9 +182,13 @@ impl Kernel {
             kernel.attach_optional("forked", "sched_process_fork", &types);
         }
         kernel.attach_loaded(program).map_err(loading)?;
+        // Behind it: the kernel calls them in the order in which they came.
+        let nested = if options.counting.is_some() { "histogram_nested" } else { "state_change_nested" };
+        kernel.attach_optional(nested, main, &types);
         if options.want.diagnostics {
             kernel.attach_optional("diagnose", "inet_sock_set_state", &types);
         }
+        kernel.keep_main();
         kernel.adopt(&types);
         Ok(kernel)
     }
@@ -238,6 +242,7 @@ impl Kernel {
         kernel
             .attach_classic("state_change_classic", event)
             .map_err(|error| AttachError::of("attaching to sock:inet_sock_set_state", &error))?;
+        kernel.keep_main();
         Ok(kernel)
     }
 
@@ -311,6 +316,7 @@ impl Kernel {
             lost,
             lost_seen: [0; wire::lost::COUNT as usize],
             undecodable: 0,
+            main: None,
             missed: 0,
             kills: Kills::default(),
             watched_ports: take(&mut ebpf, "WATCHED_PORTS")?,
@@ -328,7 +334,10 @@ impl Kernel {
 
     /// Detaches every program; what is still in the ring can be drained.
     pub fn detach(&mut self) {
-        for (_, program) in self.ebpf.programs_mut() {
+        let (nested, others): (Vec<_>, Vec<_>) =
+            self.ebpf.programs_mut().partition(|(name, _)| name.ends_with("_nested"));
+        // Without the main program before it, all events would seem to be left to the nested one.
+        for (_, program) in nested.into_iter().chain(others) {
             // One that was not loaded has nothing to undo.
             let _ = match program {
                 Program::BtfTracePoint(program) => program.unload(),

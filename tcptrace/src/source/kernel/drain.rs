@@ -127,27 +127,40 @@ impl Kernel {
 
     /// What a counter has grown by, if it has.
     pub(super) fn newly_lost(&mut self, index: u32) -> Option<u64> {
-        let total: u64 = self.lost.get(&index, 0).ok()?.iter().sum();
+        let total = self.total(index)?;
         let seen = self.lost_seen.get_mut(index as usize)?;
         let new = total - *seen;
         *seen = total;
         (new > 0).then_some(new)
     }
 
-    /// State changes for which the kernel did not run the main program, because they came while it was running on the same CPU: a
-    /// softirq in the middle of a system call (Linux `kernel/trace/bpf_trace.c:__bpf_trace_run`, `recursion_misses`).
+    /// State changes for which the kernel did not run the main program, because they came while it was running on the same CPU (Linux
+    /// `kernel/trace/bpf_trace.c:__bpf_trace_run`, `recursion_misses`), and that the second program did not take either.
     fn newly_missed(&mut self) -> Option<u64> {
-        let name = self.attached.iter().find(|name| MAIN.contains(name))?;
-        let info = match self.ebpf.program(name)? {
-            Program::BtfTracePoint(program) => program.fd().ok()?.as_fd().as_raw_fd(),
-            Program::TracePoint(program) => program.fd().ok()?.as_fd().as_raw_fd(),
-            _ => return None,
-        };
-        let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{info}")).ok()?;
-        let total: u64 =
+        let main = self.main.as_ref()?.as_raw_fd();
+        let rescued = self.total(wire::lost::RESCUED)?;
+        let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{main}")).ok()?;
+        let missed: u64 =
             text.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?.trim().parse().ok()?;
+        let total = missed.saturating_sub(rescued);
         let new = total.saturating_sub(self.missed);
-        self.missed = total;
+        self.missed = self.missed.max(total);
         (new > 0).then_some(new)
+    }
+
+    /// What a counter stands at, over all CPUs.
+    fn total(&self, index: u32) -> Option<u64> {
+        Some(self.lost.get(&index, 0).ok()?.iter().sum())
+    }
+
+    /// Keeps the main program's descriptor: what the kernel counts with it is read after it was detached too.
+    pub(super) fn keep_main(&mut self) {
+        let name = self.attached.iter().find(|name| MAIN.contains(name));
+        let fd = match name.and_then(|name| self.ebpf.program(name)) {
+            Some(Program::BtfTracePoint(program)) => program.fd().ok().map(|fd| fd.as_fd()),
+            Some(Program::TracePoint(program)) => program.fd().ok().map(|fd| fd.as_fd()),
+            _ => None,
+        };
+        self.main = fd.and_then(|fd| fd.try_clone_to_owned().ok());
     }
 }
