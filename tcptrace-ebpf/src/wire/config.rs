@@ -88,13 +88,13 @@ plain! {
         pub addrs: u8,
         pub laddrs: u8,
         pub raddrs: u8,
-        /// Histograms: what groups them, bits of [`by`].
+        /// Histograms: what groups them, bits of [`by`](super::by).
         pub by: u8,
         /// Histograms: owners matter, so accept() is remembered as with `by_pid`, without a record.
         pub owners: u8,
         /// Histograms: any filter is on.
         pub filtered: u8,
-        /// Histograms: what is counted, bits of [`of`]; 0 where events are told instead.
+        /// Histograms: what is counted, bits of [`of`](super::of); 0 where events are told instead.
         pub of: u8,
         /// The kernel gives tracing programs neither socket storage (Linux 5.11) nor cookies (5.12): what is remembered is found by
         /// address, and a cookie is known only where somebody has asked for it.

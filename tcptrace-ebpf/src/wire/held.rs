@@ -17,7 +17,7 @@ plain! {
         pub uid: u32,
         pub pid: u32,
         pub fd: u32,
-        /// The owner that [`Memory`] knows; 0 = none.
+        /// The owner that [`Memory`](super::Memory) knows; 0 = none.
         pub owner_pid: u32,
         /// Segments out and in: 0 = it never had a connection.
         pub segments: u32,
@@ -29,7 +29,7 @@ plain! {
         /// The kernel's number.
         pub state: u8,
         pub shutdown: u8,
-        /// `how` of that owner: the numbers of [`how`].
+        /// `how` of that owner: the numbers of [`how`](super::how).
         pub owner_how: u8,
         /// SO_KEEPALIVE is on.
         pub keepalive: u8,

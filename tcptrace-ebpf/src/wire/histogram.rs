@@ -20,7 +20,7 @@ plain! {
 
 const _: () = assert!(size_of::<Group>() == 24);
 
-/// Bits of [`Config::by`].
+/// Bits of [`Config::by`](super::Config::by).
 pub mod by {
     pub const PID: u8 = 1;
     pub const LPORT: u8 = 1 << 1;
@@ -55,7 +55,7 @@ plain! {
 
 const _: () = assert!(size_of::<Octave>() == 88);
 
-/// What is counted, as bits of [`Config::of`].
+/// What is counted, as bits of [`Config::of`](super::Config::of).
 pub mod of {
     pub const STATES: u8 = 1;
     pub const HANDSHAKE: u8 = 1 << 1;

@@ -14,7 +14,7 @@ pub struct Memory {
     pub state: u8,
     /// Bits of [`memory`].
     pub flags: u8,
-    /// Number of [`role`]; histograms only.
+    /// Number of [`role`](super::role); histograms only.
     pub role: u8,
     pub owner_comm: [u8; 16],
     /// Id of the creator's cgroup.

@@ -41,7 +41,7 @@ plain! {
         pub owner_how: u8,
         /// icsk_retransmits.
         pub unanswered: u8,
-        /// Number of [`role`]; 0 = not asked for.
+        /// Number of [`role`](super::role); 0 = not asked for.
         pub role: u8,
         pub pad: u8,
         pub linger2: i32,

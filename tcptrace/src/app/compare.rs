@@ -72,6 +72,10 @@ pub(super) fn run(plan: &Trace, before: &Path, now: &Path) -> Result<ExitCode, F
     let Kind::Hist(hist) = &plan.kind else { return Ok(ExitCode::Ok) };
     let (before, now) = (Replay::open(before)?, Replay::open(now)?);
     let spool = output::open(plan)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(ExitCode::Runtime, format!("starting the runtime: {error}")))?;
     replay::sandbox(plan);
     let (before, now) = (counted(plan, hist, before)?, counted(plan, hist, now)?);
     output::empty(&plan.output, &spool)?;
@@ -91,10 +95,6 @@ pub(super) fn run(plan: &Trace, before: &Path, now: &Path) -> Result<ExitCode, F
         }
     };
     written.map_err(|error| Failure::new(ExitCode::Runtime, format!("writing output: {error}")))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(ExitCode::Runtime, format!("starting the runtime: {error}")))?;
     runtime.block_on(async {
         spool.hand_over();
         judge(spool.close().await, plan.output.path.as_deref())

@@ -31,7 +31,7 @@ pub struct StuckArgs {
     /// Looks once; with a growth limit it looks twice, --interval apart, since one look knows no growth.
     #[arg(long)]
     pub check: bool,
-    /// With --check: WARNING when count>N, age>TIME or growth>N (a minute) [default: count>0]
+    /// With --check: WARNING when count>N, age>TIME or growth>N (a minute) (default: count>0)
     #[arg(long, value_name = "LIMIT,…", value_delimiter = ',')]
     pub warning: Vec<String>,
     /// With --check: CRITICAL, as --warning [default: never]

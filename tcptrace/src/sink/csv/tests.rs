@@ -122,6 +122,6 @@ fn a_stuck_socket_is_a_row_with_its_holders_in_one_cell() {
     let opened = crate::engine::stuck::Stuck { origin: Some(sample::origin()), ..sample::stuck() };
     let rows = table(Stream::Stuck, &[Update::Stuck(&stuck), Update::Stuck(&opened)]);
     assert_eq!((rows[0]["stack"].as_str(), rows[0]["stack_note"].as_str()), ("", ""));
-    assert_eq!(rows[1]["stack"], "0x550000001030;serve;leak\u{1b}[31m");
+    assert_eq!(rows[1]["stack"], "0x550000001030;serve;leak\\x1b[31m");
     assert!(rows[1]["stack_note"].starts_with("short because"));
 }
