@@ -14,7 +14,7 @@ use super::sock::{Sock, member};
 use super::state_change::{self, arguments};
 
 /// A power of two.
-const PLACES: u32 = 64;
+const PLACES: u32 = 512;
 /// An odd number without a pattern, to spread bits.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
