@@ -46,8 +46,8 @@ static NEXT_GROUP: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
 #[btf_tracepoint]
 pub fn histogram_btf(ctx: BtfTracePointContext) -> i32 {
     let (sock, from, to) = arguments(&ctx);
-    take(sock, from, to);
     nested::note(sock, from, to);
+    take(sock, from, to);
     0
 }
 
@@ -118,7 +118,10 @@ fn tell(
     if ours || passes(&facts, remembered.as_deref()) {
         let actor_comm = if actor == 0 { [0; 16] } else { task::current_comm() };
         let sent = Change { now, sock, tcp, from, to, protocol, error, locked, actor, cgroup, facts: &facts };
-        ring::send(now, lost::RING, |room| sent.write(room, remembered.as_deref(), &actor_comm));
+        if let Some(mut room) = ring::reserve(lost::RING) {
+            sent.write(room.as_mut_ptr(), remembered.as_deref(), &actor_comm);
+            ring::submit(room, now);
+        }
     }
 }
 

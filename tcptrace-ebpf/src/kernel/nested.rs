@@ -23,7 +23,7 @@ const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 #[map]
 static TAKEN: PerCpuArray<u64> = PerCpuArray::with_max_entries(PLACES, 0);
 
-/// Notes that the main program has taken this event: its very last act.
+/// Notes that the main program takes this event: its first act.
 #[inline(always)]
 pub(super) fn note(sock: Sock, from: u8, to: u8) {
     let mark = mark(sock, from, to);
@@ -35,8 +35,7 @@ pub(super) fn note(sock: Sock, from: u8, to: u8) {
 
 /// Whether the main program has taken it; otherwise it is the caller's, and counted.
 #[inline(always)]
-fn is_taken(sock: Sock, from: u8, to: u8) -> bool {
-    let mark = mark(sock, from, to);
+fn is_taken(mark: u64) -> bool {
     let Some(place) = TAKEN.get_ptr_mut(place(mark)) else { return true };
     // SAFETY: this CPU's own.
     let taken = unsafe { *place } == mark;
@@ -67,7 +66,7 @@ fn mark(sock: Sock, from: u8, to: u8) -> u64 {
 #[btf_tracepoint]
 pub fn state_change_nested(ctx: BtfTracePointContext) -> i32 {
     let (sock, from, to) = arguments(&ctx);
-    if !is_taken(sock, from, to) {
+    if !is_taken(mark(sock, from, to)) {
         state_change::take(sock, from, to);
     }
     0
@@ -77,7 +76,7 @@ pub fn state_change_nested(ctx: BtfTracePointContext) -> i32 {
 #[btf_tracepoint]
 pub fn histogram_nested(ctx: BtfTracePointContext) -> i32 {
     let (sock, from, to) = arguments(&ctx);
-    if !is_taken(sock, from, to) {
+    if !is_taken(mark(sock, from, to)) {
         histogram::take(sock, from, to);
     }
     0

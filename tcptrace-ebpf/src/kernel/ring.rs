@@ -2,6 +2,7 @@
 
 use aya_ebpf::bindings::{BPF_RB_AVAIL_DATA, BPF_RB_FORCE_WAKEUP, BPF_RB_NO_WAKEUP};
 use aya_ebpf::macros::map;
+use aya_ebpf::maps::ring_buf::RingBufEntry;
 use aya_ebpf::maps::{PerCpuArray, RingBuf};
 use tcptrace_ebpf::wire::lost;
 
@@ -28,15 +29,30 @@ pub(super) fn count_lost(what: u32) {
     }
 }
 
-/// Reserves a record, has `fill` write it in place, and hands it over. A full ring is counted under `loss`.
+/// Room for a record, to be filled and given to [`submit`]. A full ring is counted under `loss`.
+#[inline(always)]
+pub(super) fn reserve<R: 'static>(loss: u32) -> Option<RingBufEntry<R>> {
+    let room = EVENTS.reserve::<R>(0);
+    if room.is_none() {
+        count_lost(loss);
+    }
+    room
+}
+
+/// Hands a filled record over.
+#[inline(always)]
+pub(super) fn submit<R>(room: RingBufEntry<R>, now: u64) {
+    room.submit(wake(now) as u64);
+}
+
+/// Reserves a record, has `fill` write it in place, and hands it over. Where two programs share a `fill`, the compiler makes it a function
+/// of its own, which costs the verifier dearly: those reserve and submit.
 #[inline(always)]
 pub(super) fn send<R: 'static>(now: u64, loss: u32, fill: impl FnOnce(*mut R)) {
-    let Some(mut room) = EVENTS.reserve::<R>(0) else {
-        count_lost(loss);
-        return;
-    };
-    fill(room.as_mut_ptr());
-    room.submit(wake(now) as u64);
+    if let Some(mut room) = reserve(loss) {
+        fill(room.as_mut_ptr());
+        submit(room, now);
+    }
 }
 
 /// Whether this record wakes the reader: the first after a pause does, and one that finds the ring filling up. After it is woken the

@@ -39,8 +39,8 @@ pub(super) fn arguments(ctx: &BtfTracePointContext) -> (Sock, u8, u8) {
 #[btf_tracepoint]
 pub fn state_change_btf(ctx: BtfTracePointContext) -> i32 {
     let (sock, from, to) = arguments(&ctx);
-    take(sock, from, to);
     nested::note(sock, from, to);
+    take(sock, from, to);
     0
 }
 
@@ -88,7 +88,10 @@ pub(super) fn take(sock: Sock, from: u8, to: u8) {
             _ => task::current_comm(),
         };
         let sent = Change { now, sock, tcp, from, to, protocol, error, locked, actor, cgroup, facts: &facts };
-        ring::send(now, lost::RING, |room| sent.write(room, remembered.as_deref(), &actor_comm));
+        if let Some(mut room) = ring::reserve(lost::RING) {
+            sent.write(room.as_mut_ptr(), remembered.as_deref(), &actor_comm);
+            ring::submit(room, now);
+        }
     }
     if let Some(remembered) = remembered {
         remember(remembered, from, to, now);
