@@ -99,9 +99,9 @@ const BPF: [c_int; 11] = [
 /// prctl(2): names of threads, and of memory (by glibc).
 const PRCTL: [c_int; 2] = [libc::PR_SET_NAME, libc::PR_SET_VMA];
 
-/// ioctl(2): is it a terminal (TCGETS), and how wide (TIOCGWINSZ). Not TIOCSTI, which types into it. Numbers, because their type depends
-/// on the libc.
-const IOCTL: [c_int; 2] = [0x5401, 0x5413];
+/// ioctl(2): is it a terminal (TCGETS), how wide (TIOCGWINSZ), and the detaching of a classic tracepoint before Linux 5.15
+/// (PERF_EVENT_IOC_DISABLE). Not TIOCSTI, which types into a terminal. Numbers, because their type depends on the libc.
+const IOCTL: [c_int; 3] = [0x5401, 0x5413, 0x2401];
 
 /// One argument is one of these.
 fn one_of(argument: u8, values: &[c_int]) -> Result<Vec<SeccompRule>, BackendError> {
