@@ -7,7 +7,7 @@ use crate::look::Look;
 use crate::space::Space;
 use crate::{Holder, opened, pids};
 
-/// A shell that connects to `port`, forks, and lets one of the two close the connection; both live on.
+/// A shell that connects to `port`, forks, and lets one of the two close the connection; both live until their input ends.
 fn forked(space: &Space, host: &str, port: u16, who_closes: &str) -> Holder {
     // What it runs does not get the fd, so only the fork has it. The clock of processes has 10 ms.
     let (child, parent) = match who_closes {
@@ -15,10 +15,15 @@ fn forked(space: &Space, host: &str, port: u16, who_closes: &str) -> Holder {
         _ => ("", "exec 3>&-;"),
     };
     let script = format!(
-        "exec 3<>/dev/tcp/{host}/{port}; sleep 0.2 3>&-; ({child} sleep 300 3>&-; :) & {parent} wait"
+        "exec 4<&0 3<>/dev/tcp/{host}/{port}; sleep 0.2 3>&-; ({child} read -u 4; :) & {parent} wait"
     );
     let child = space.inside(|| {
-        Command::new("bash").args(["-c", &script]).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap()
+        Command::new("bash")
+            .args(["-c", &script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap()
     });
     Holder(child)
 }
