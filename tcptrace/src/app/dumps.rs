@@ -6,6 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustc_hash::{FxHashMap, FxHashSet};
+use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::mpsc;
 
 use crate::engine::ALL_STATES;
@@ -23,9 +24,10 @@ const LOOK: Duration = Duration::from_secs(10);
 /// Events in one message to the loop.
 const BATCH: usize = 1024;
 
-/// A dump is followed by a pause so many times as long: with many sockets, looking at them must not become a load of its own. At
-/// most [`LONGEST_PAUSE`], so that ends that only a dump shows are not told much later.
-const PAUSE: u32 = 19;
+/// A dump is followed by a pause so many times as long as it kept the processor: with many sockets, looking at them, and taking in what
+/// was seen, which costs as much again, must not become a load of its own. At most [`LONGEST_PAUSE`], so that ends that only a dump
+/// shows are not told much later.
+const PAUSE: u32 = 39;
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
 /// What to dump.
@@ -56,8 +58,8 @@ pub(super) enum Answer {
     Events(Vec<Event>),
     /// Something to tell the user once.
     Note(String),
-    /// The request is done.
-    Done,
+    /// The request is done, and has kept the processor so long.
+    Done(Duration),
 }
 
 /// Owners by cookie and by inode, from one pass over the fd tables.
@@ -98,8 +100,7 @@ impl Owners {
 pub(super) struct Dumps {
     requests: Sender<Request>,
     answers: mpsc::Receiver<Answer>,
-    /// When the dump under way was asked for.
-    asked: Option<Instant>,
+    busy: bool,
     rest_until: Option<Instant>,
     /// When anything was asked for last.
     looked: Instant,
@@ -124,7 +125,7 @@ impl Dumps {
             Worker { tell, owners, cookies, overflows, missed }.work(&todo);
         })?;
         let looked = Instant::now();
-        let mut dumps = Self { requests, answers, asked: None, rest_until: None, looked };
+        let mut dumps = Self { requests, answers, busy: false, rest_until: None, looked };
         dumps.ask(Request::everything());
         Ok(dumps)
     }
@@ -132,8 +133,8 @@ impl Dumps {
     /// Asks for a dump, unless one is under way or has only just been.
     pub(super) fn ask(&mut self, request: Request) {
         let now = Instant::now();
-        if self.asked.is_none() && self.rest_until.is_none_or(|until| until <= now) {
-            self.asked = self.requests.send(request).is_ok().then_some(now);
+        if !self.busy && self.rest_until.is_none_or(|until| until <= now) {
+            self.busy = self.requests.send(request).is_ok();
             self.looked = now;
         }
     }
@@ -148,12 +149,10 @@ impl Dumps {
     /// The next answer.
     pub(super) async fn answer(&mut self) -> Answer {
         match self.answers.recv().await {
-            Some(Answer::Done) => {
-                if let Some(asked) = self.asked.take() {
-                    let now = Instant::now();
-                    self.rest_until = Some(now + (now.duration_since(asked) * PAUSE).min(LONGEST_PAUSE));
-                }
-                Answer::Done
+            Some(Answer::Done(took)) => {
+                self.busy = false;
+                self.rest_until = Some(Instant::now() + (took * PAUSE).min(LONGEST_PAUSE));
+                Answer::Done(took)
             }
             Some(answer) => answer,
             None => std::future::pending().await,
@@ -207,13 +206,14 @@ impl Worker {
     }
 
     fn answer(&mut self, set: &mut DiagSet, request: &Request) -> Result<(), Gone> {
+        let began = processor_time();
         // Namespaces come and go; a failure leaves those that are known.
         let looked = Kernel::now();
         let all_found = set.refresh().is_ok_and(|refreshed| refreshed.unreadable == 0);
         // An inode number is used again, for a namespace that counts from 0.
         self.overflows.retain(|inode, _| set.diag(*inode).is_some());
         if request.states == 0 {
-            return self.send(Answer::Done);
+            return self.send(Answer::Done(processor_time().saturating_sub(began)));
         }
         let mut events: Vec<Event> = set
             .fin_timeouts()
@@ -263,7 +263,7 @@ impl Worker {
             }
         }
         self.send(Answer::Events(events))?;
-        self.send(Answer::Done)
+        self.send(Answer::Done(processor_time().saturating_sub(began)))
     }
 
     /// TIME_WAITs that were never made since the last look.
@@ -281,6 +281,12 @@ impl Worker {
     fn send(&self, answer: Answer) -> Result<(), Gone> {
         self.tell.blocking_send(answer).map_err(|_| Gone)
     }
+}
+
+/// How long this thread has kept the processor. A busy host does not make a dump longer.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
 }
 
 /// Which of `asked` no process and no name holds.

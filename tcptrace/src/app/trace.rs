@@ -1,5 +1,6 @@
 //! A tracing run: start, follow, finish.
 
+mod finish;
 mod stacks;
 mod start;
 
@@ -16,13 +17,12 @@ use super::say;
 use super::spool::Spool;
 use super::stuck::watch::Watch;
 use crate::failure::{ExitCode, Failure};
-use crate::model::event::{Event, LossPlace};
+use crate::model::event::Event;
 use crate::model::state::TcpState;
-use crate::model::summary::Summary;
 use crate::model::time::Mono;
 use crate::plan::{Format, Record, Trace};
 use crate::sink::notice;
-use crate::sink::record::{Progress, Recorded};
+use crate::sink::record::Progress;
 use crate::source::kernel::Kernel;
 use crate::source::processes::Processes;
 
@@ -312,7 +312,7 @@ impl Run<'_> {
                 }
             }
             Answer::Note(note) => say(&format!("note: {note}")),
-            Answer::Done => {}
+            Answer::Done(_) => {}
         }
     }
 
@@ -360,78 +360,6 @@ impl Run<'_> {
     fn is_over(&self) -> bool {
         !self.plan.filter.pids.is_empty() && self.processes.alive() == 0 && self.desk.engine.live() == 0
     }
-
-    /// Detaches, takes what is still in the ring, and writes the end.
-    async fn finish(mut self, stop: Stop) -> Result<ExitCode, Failure> {
-        let costs = self.kernel.costs();
-        let cost = self.kernel.main_cost();
-        // What the kernel counts with the program goes with it.
-        self.count_losses();
-        self.kernel.detach();
-        let now = Kernel::now();
-        while stop != Stop::Writer && !self.spool.is_broken() && self.drain() > 0 {
-            self.desk.flush();
-            tokio::select! {
-                biased;
-                // The reader does not read: a second signal does not wait for it.
-                _ = self.int.recv() => return Ok(ExitCode::Ok),
-                _ = self.term.recv() => return Ok(ExitCode::Ok),
-                () = self.spool.room() => {}
-            }
-            self.spool.hand_over();
-        }
-        if let Some(tally) = &self.tally
-            && let Err(error) = tally.count(&mut self.kernel)
-        {
-            self.desk.fail(error);
-        }
-        self.count_losses();
-        let forgotten = self.desk.gate.forgotten();
-        if forgotten > 0 {
-            self.desk.observe(&Event::Lost { at: now, count: forgotten, place: LossPlace::Table });
-        }
-        self.desk.finish(now, self.plan.wants_unfinished());
-        self.count_lost_stacks();
-        self.close_watch();
-        let engine = &self.desk.engine;
-        let summary = Summary {
-            events: engine.events(),
-            lost: engine.lost() + forgotten,
-            lost_hints: self.lost_hints,
-            connections: engine.connections(),
-            evictions: engine.evictions(),
-            duration_ns: now.since(self.began),
-            kernel: cost,
-        };
-        if self.plan.output.format == Format::Json {
-            let _ = notice::write_summary(&mut io::stderr(), &summary);
-        }
-        if let Err(error) = self.desk.sink.finish(&summary) {
-            self.desk.fail(error);
-        }
-        if let Some(recorder) = self.desk.recorder.take() {
-            let Recorded { path, bytes, files, footer } = recorder.finish()?;
-            let parts = if files > 1 { format!(", {files} files kept") } else { String::new() };
-            say(&format!("{} holds {} events in {bytes} bytes{parts}", path.display(), footer.events));
-        }
-        if self.plan.verbose > 0 {
-            say_costs(&costs, summary.connections);
-        }
-        let (code, plan, trouble) = (self.code(&summary), self.plan, self.desk.trouble());
-        let closing = self.spool.close();
-        let written = tokio::select! {
-            written = closing => written,
-            // The reader does not read: a second signal does not wait for it.
-            _ = self.int.recv() => return Ok(code),
-            _ = self.term.recv() => return Ok(code),
-        };
-        super::spool::judge(written, plan.output.path.as_deref())?;
-        trouble.map_or(Ok(code), Err)
-    }
-
-    fn code(&self, summary: &Summary) -> ExitCode {
-        if self.plan.strict && summary.lost + summary.lost_hints > 0 { ExitCode::Lost } else { ExitCode::Ok }
-    }
 }
 
 /// A deadline, or never.
@@ -446,17 +374,5 @@ async fn answered(dumps: &mut Option<Dumps>) -> Answer {
     match dumps {
         Some(dumps) => dumps.answer().await,
         None => std::future::pending().await,
-    }
-}
-
-fn say_costs(costs: &[(&'static str, crate::model::summary::KernelCost)], connections: u64) {
-    for (name, cost) in costs {
-        if let Some(each) = cost.ns.checked_div(cost.runs) {
-            let per_connection = cost.ns.checked_div(connections).unwrap_or(0);
-            say(&format!(
-                "{name}: {} runs measured, {each} ns each, {per_connection} ns per connection",
-                cost.runs
-            ));
-        }
     }
 }

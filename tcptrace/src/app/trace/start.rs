@@ -192,7 +192,7 @@ impl<'a> Run<'a> {
         let deadline = Instant::now() + LOOK;
         while let Some(dumps) = &mut self.dumps {
             match timeout_at(deadline, dumps.answer()).await {
-                Ok(Answer::Done) | Err(_) => return,
+                Ok(Answer::Done(_)) | Err(_) => return,
                 Ok(answer) => self.take(answer),
             }
         }

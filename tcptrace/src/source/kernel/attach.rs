@@ -1,11 +1,9 @@
 //! Loading and attaching.
 
-use std::borrow::Cow;
 use std::thread;
 
+use aya::EbpfLoader;
 use aya::maps::{HashMap, PerCpuArray, RingBuf};
-use aya::programs::{BtfTracePoint, Program, ProgramError, TracePoint};
-use aya::{Ebpf, EbpfLoader};
 use tcptrace_ebpf::bucket::SLOTS;
 use tcptrace_ebpf::wire::{self, ABSENT, Config, Layout, Offsets, of};
 
@@ -15,6 +13,7 @@ use super::drain::Ring;
 use super::error::{AttachError, short};
 use super::histogram::{Counters, Counting};
 use super::log::Log;
+use super::object::{no_map, take};
 use super::rearm::Kills;
 use super::reasons::Reasons;
 use super::scope::Scope;
@@ -331,102 +330,6 @@ impl Kernel {
             ebpf,
         })
     }
-
-    /// Detaches every program; what is still in the ring can be drained.
-    pub fn detach(&mut self) {
-        let (nested, others): (Vec<_>, Vec<_>) =
-            self.ebpf.programs_mut().partition(|(name, _)| name.ends_with("_nested"));
-        // Without the main program before it, all events would seem to be left to the nested one.
-        for (_, program) in nested.into_iter().chain(others) {
-            // One that was not loaded has nothing to undo.
-            let _ = match program {
-                Program::BtfTracePoint(program) => program.unload(),
-                Program::TracePoint(program) => program.unload(),
-                Program::Iter(program) => program.unload(),
-                _ => Ok(()),
-            };
-        }
-    }
-
-    pub(super) fn attach_btf(
-        &mut self,
-        program: &'static str,
-        tracepoint: &str,
-        types: &aya::Btf,
-    ) -> Result<(), ProgramError> {
-        self.load_btf(program, tracepoint, types)?;
-        self.attach_loaded(program)
-    }
-
-    fn load_btf(&mut self, program: &str, tracepoint: &str, types: &aya::Btf) -> Result<(), ProgramError> {
-        program_of::<BtfTracePoint>(&mut self.ebpf, program)?.load(tracepoint, types)
-    }
-
-    fn attach_loaded(&mut self, program: &'static str) -> Result<(), ProgramError> {
-        program_of::<BtfTracePoint>(&mut self.ebpf, program)?.attach()?;
-        self.attached.push(program);
-        Ok(())
-    }
-
-    fn attach_classic(
-        &mut self,
-        program: &'static str,
-        (category, name): (&str, &str),
-    ) -> Result<(), ProgramError> {
-        let loaded: &mut TracePoint = program_of(&mut self.ebpf, program)?;
-        loaded.load()?;
-        loaded.attach(category, name)?;
-        self.attached.push(program);
-        Ok(())
-    }
-
-    fn attach_optional(&mut self, program: &'static str, tracepoint: &str, types: &aya::Btf) {
-        let attached = self.load_btf(program, tracepoint, types).and_then(|()| self.attach_loaded(program));
-        if let Err(error) = attached {
-            self.notes.push(format!("tracepoint {tracepoint} is not available: {}", short(&error)));
-        }
-    }
-
-    /// Exact ends of timewait sockets, where the address of their timer's function can be known.
-    fn attach_timers(&mut self, types: &aya::Btf) {
-        if symbols::address("tw_timer_handler").is_none() {
-            self.notes.push(
-                "--exact has no effect: /proc/kallsyms does not show `tw_timer_handler` (root or CAP_SYSLOG is needed, and \
-                 kernel.kptr_restrict below 2)"
-                    .into(),
-            );
-            return;
-        }
-        for (program, tracepoint) in [
-            ("timer_started", "timer_start"),
-            ("timer_cancelled", "timer_cancel"),
-            ("timer_expired", "timer_expire_entry"),
-        ] {
-            self.attach_optional(program, tracepoint, types);
-        }
-    }
-
-    /// accept() and accept4() share one program.
-    fn attach_accept(&mut self, accept_ret: u16) {
-        let claim = "accepted connections keep their listener's owner until they act themselves";
-        if accept_ret == ABSENT {
-            self.notes.push(format!("the exit of accept() cannot be traced (no access to tracefs): {claim}"));
-            return;
-        }
-        if let Err(error) = self.attach_exits_of_accept("accepted") {
-            self.notes.push(format!("the exit of accept() cannot be traced ({}): {claim}", short(&error)));
-        }
-    }
-
-    /// Attaches `program` to the ends of both system calls.
-    pub(super) fn attach_exits_of_accept(&mut self, program: &'static str) -> Result<(), ProgramError> {
-        let loaded: &mut TracePoint = program_of(&mut self.ebpf, program)?;
-        loaded.load()?;
-        loaded.attach("syscalls", "sys_exit_accept4")?;
-        loaded.attach("syscalls", "sys_exit_accept")?;
-        self.attached.push(program);
-        Ok(())
-    }
 }
 
 /// The constants of the kernel half.
@@ -449,35 +352,4 @@ fn config(options: &Options) -> Config {
         config.filtered = options.scope.is_narrow().into();
     }
     config
-}
-
-/// Takes a map out of the loaded object.
-pub(super) fn take<M>(ebpf: &mut Ebpf, name: &str) -> Result<M, AttachError>
-where
-    M: TryFrom<aya::maps::Map, Error = aya::maps::MapError>,
-{
-    M::try_from(take_map(ebpf, name)?)
-        .map_err(|error| AttachError::of(&format!("opening the map `{name}`"), &error))
-}
-
-/// The same, of whatever type.
-pub(super) fn take_map(ebpf: &mut Ebpf, name: &str) -> Result<aya::maps::Map, AttachError> {
-    ebpf.take_map(name).ok_or_else(|| no_map(name))
-}
-
-fn no_map(name: &str) -> AttachError {
-    AttachError::Failed(format!("the eBPF object has no map `{name}`: rebuild it with `cargo xtask ebpf`"))
-}
-
-/// A program of the loaded object.
-pub(super) fn program_of<'a, P>(ebpf: &'a mut Ebpf, name: &str) -> Result<&'a mut P, ProgramError>
-where
-    &'a mut P: TryFrom<&'a mut Program, Error = ProgramError>,
-{
-    let missing = || {
-        ProgramError::IOError(std::io::Error::other(Cow::from(format!(
-            "the eBPF object has no program `{name}`: rebuild it with `cargo xtask ebpf`"
-        ))))
-    };
-    ebpf.program_mut(name).ok_or_else(missing)?.try_into()
 }

@@ -14,10 +14,11 @@ use crate::model::owner::{Owner, OwnerHow, Task};
 use crate::model::socket::{Protocol, SocketId, SocketRef};
 use crate::model::state::TcpState;
 
-use super::attach::{LEAST_RING, program_of};
+use super::attach::LEAST_RING;
 use super::btf::Btf;
 use super::convert::MPTCP;
 use super::error::{AttachError, short};
+use super::object::program_of;
 use super::{Kernel, offsets, pids};
 
 /// A process holds a socket.

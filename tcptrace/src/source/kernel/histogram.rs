@@ -10,10 +10,10 @@ use tcptrace_ebpf::bucket::{AT_LEAST, SLOTS, UNKNOWN};
 use tcptrace_ebpf::wire::{self, Octave, ROWS, STATES, by, of, row};
 
 use super::Kernel;
-use super::attach::{take, take_map};
 use super::convert::opened_by;
 use super::error::{AttachError, short};
 use super::lookup::Table;
+use super::object::{take, take_map};
 use crate::engine::histogram::asked::Asked;
 use crate::engine::histogram::counted::{Counted, Stays};
 use crate::engine::histogram::group::{By, Group};

@@ -9,8 +9,8 @@ use crate::model::owner::OwnerHow;
 use crate::model::time::Mono;
 
 use super::Kernel;
-use super::attach::take;
 use super::error::{AttachError, short};
+use super::object::take;
 
 /// Sockets whose stacks are kept at once: about a kilobyte each, allocated at the start.
 pub const ROOM: u32 = 16_384;
