@@ -47,13 +47,13 @@ static NEXT_GROUP: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
 pub fn histogram_btf(ctx: BtfTracePointContext) -> i32 {
     let (sock, from, to) = arguments(&ctx);
     nested::note(sock, from, to);
-    take(sock, from, to);
+    take(sock, from, to, lost::RING);
     0
 }
 
-/// Counts what one event ends.
+/// Counts what one event ends; where there is no room for what must be told, that is counted under `loss`.
 #[inline(always)]
-pub(super) fn take(sock: Sock, from: u8, to: u8) {
+pub(super) fn take(sock: Sock, from: u8, to: u8, loss: u32) {
     let protocol = sock.protocol();
     // A self-transition ends no stay.
     if from == to || (protocol != TCP && !(protocol == MPTCP && constant!(config(), mptcp) != 0)) {
@@ -89,7 +89,15 @@ pub(super) fn take(sock: Sock, from: u8, to: u8) {
     // What ends with a timewait socket is of no matter to the others.
     let mini = mini && asked_of & (of::STATES | of::LIFETIME | of::FIN_TO_FIN) != 0;
     if ours || mini {
-        tell(now, sock, (from, to), (protocol, error), (locked, actor), remembered.as_deref_mut(), ours);
+        tell(
+            now,
+            sock,
+            (from, to),
+            (protocol, error),
+            (locked, actor),
+            remembered.as_deref_mut(),
+            (ours, loss),
+        );
     } else if is_stay && asked_of & of::STATES != 0 {
         count(now, sock, (from, to), remembered.as_deref_mut());
     }
@@ -110,7 +118,7 @@ fn tell(
     (protocol, error): (u16, u16),
     (locked, actor): (bool, u32),
     mut remembered: Option<&mut Memory>,
-    ours: bool,
+    (ours, loss): (bool, u32),
 ) {
     let tcp = sock.tcp();
     let (netns, cgroup) = memories::belongings(remembered.as_deref_mut(), sock);
@@ -118,7 +126,7 @@ fn tell(
     if ours || passes(&facts, remembered.as_deref()) {
         let actor_comm = if actor == 0 { [0; 16] } else { task::current_comm() };
         let sent = Change { now, sock, tcp, from, to, protocol, error, locked, actor, cgroup, facts: &facts };
-        if let Some(mut room) = ring::reserve(lost::RING) {
+        if let Some(mut room) = ring::reserve(loss) {
             sent.write(room.as_mut_ptr(), remembered.as_deref(), &actor_comm);
             ring::submit(room, now);
         }

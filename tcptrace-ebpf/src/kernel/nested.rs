@@ -67,7 +67,7 @@ fn mark(sock: Sock, from: u8, to: u8) -> u64 {
 pub fn state_change_nested(ctx: BtfTracePointContext) -> i32 {
     let (sock, from, to) = arguments(&ctx);
     if !is_taken(mark(sock, from, to)) {
-        state_change::take(sock, from, to);
+        state_change::take(sock, from, to, lost::RING_NESTED);
     }
     0
 }
@@ -77,7 +77,7 @@ pub fn state_change_nested(ctx: BtfTracePointContext) -> i32 {
 pub fn histogram_nested(ctx: BtfTracePointContext) -> i32 {
     let (sock, from, to) = arguments(&ctx);
     if !is_taken(mark(sock, from, to)) {
-        histogram::take(sock, from, to);
+        histogram::take(sock, from, to, lost::RING_NESTED);
     }
     0
 }

@@ -24,7 +24,7 @@ static mut LAST_WAKE: u64 = 0;
 #[inline(always)]
 pub(super) fn count_lost(what: u32) {
     if let Some(counter) = LOST.get_ptr_mut(what) {
-        // SAFETY: this CPU's own counter, and programs do not preempt each other on one CPU.
+        // SAFETY: this CPU's own counter. A program that interrupts another one on its CPU must count elsewhere.
         unsafe { *counter += 1 };
     }
 }

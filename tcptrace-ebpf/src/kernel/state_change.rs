@@ -40,13 +40,13 @@ pub(super) fn arguments(ctx: &BtfTracePointContext) -> (Sock, u8, u8) {
 pub fn state_change_btf(ctx: BtfTracePointContext) -> i32 {
     let (sock, from, to) = arguments(&ctx);
     nested::note(sock, from, to);
-    take(sock, from, to);
+    take(sock, from, to, lost::RING);
     0
 }
 
-/// Tells of one event, if the user wants it.
+/// Tells of one event, if the user wants it; where there is no room, that is counted under `loss`.
 #[inline(always)]
-pub(super) fn take(sock: Sock, from: u8, to: u8) {
+pub(super) fn take(sock: Sock, from: u8, to: u8, loss: u32) {
     let protocol = sock.protocol();
     if protocol != TCP && !(protocol == MPTCP && constant!(config(), mptcp) != 0) {
         return;
@@ -88,7 +88,7 @@ pub(super) fn take(sock: Sock, from: u8, to: u8) {
             _ => task::current_comm(),
         };
         let sent = Change { now, sock, tcp, from, to, protocol, error, locked, actor, cgroup, facts: &facts };
-        if let Some(mut room) = ring::reserve(lost::RING) {
+        if let Some(mut room) = ring::reserve(loss) {
             sent.write(room.as_mut_ptr(), remembered.as_deref(), &actor_comm);
             ring::submit(room, now);
         }

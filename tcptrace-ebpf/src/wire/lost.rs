@@ -12,5 +12,7 @@ pub const STACKS: u32 = 3;
 pub const UNREADABLE: u32 = 4;
 /// No loss: state changes that came while the main program was running and that the second one took.
 pub const RESCUED: u32 = 5;
+/// As [`RING`], where the main program was interrupted: two programs on one CPU must not count in one place.
+pub const RING_NESTED: u32 = 6;
 /// Number of counters.
-pub const COUNT: u32 = 6;
+pub const COUNT: u32 = 7;

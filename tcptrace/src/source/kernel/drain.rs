@@ -99,7 +99,11 @@ impl Kernel {
 
     /// What was lost since the last call, by place.
     pub fn losses(&mut self) -> Vec<(LossPlace, u64)> {
-        let places = [(wire::lost::RING, LossPlace::RingBuffer), (wire::lost::MEMORY, LossPlace::Map)];
+        let places = [
+            (wire::lost::RING, LossPlace::RingBuffer),
+            (wire::lost::RING_NESTED, LossPlace::RingBuffer),
+            (wire::lost::MEMORY, LossPlace::Map),
+        ];
         places
             .into_iter()
             .filter_map(|(index, place)| Some((place, self.newly_lost(index)?)))
