@@ -1,5 +1,6 @@
 //! Who owns a socket: never the task that happens to run (kernel-facts 11).
 
+use crate::support::ability::has;
 use crate::support::ended::{Ended, moves};
 use crate::support::space::Space;
 
@@ -133,7 +134,12 @@ fn the_uid_is_the_creator_s_in_softirq_too() {
     run.check();
     for (lport, rport, uid) in [(mine, port, 1001), (port, mine, 1002)] {
         for record in run.life(lport, Some(rport)) {
-            assert_eq!(record["owner"]["uid"], uid, "{record}");
+            if record["owner"].is_null() {
+                // Without memory in the socket a connection takes nothing over from its listener.
+                assert!(lport == port && !has("socket_cookies"), "{record}");
+            } else {
+                assert_eq!(record["owner"]["uid"], uid, "{record}");
+            }
         }
     }
 }
