@@ -9,6 +9,7 @@ mod hist;
 mod kill;
 mod names;
 mod output;
+mod owners;
 mod preflight;
 mod replay;
 mod spool;

@@ -80,6 +80,15 @@ pub(crate) struct Belongings {
     owner: Option<Owner>,
 }
 
+impl Belongings {
+    /// Whether a dump tells nothing that is not in it.
+    pub(crate) fn cover(&self, id: &SocketId) -> bool {
+        id.cgroup.is_none_or(|cgroup| cgroup == self.cgroup)
+            && id.uid.is_none_or(|uid| uid == self.uid)
+            && id.inode.is_none_or(|inode| inode == u64::from(self.inode))
+    }
+}
+
 /// One connection. `id` 0 is a vacant place.
 #[derive(Clone, Debug)]
 pub(crate) struct Life {

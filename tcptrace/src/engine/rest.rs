@@ -4,6 +4,7 @@ use super::ends::Ends;
 use super::life::{Belongings, Life, Mini, Phase};
 use super::stays::{Mark, Stay, Stays};
 use crate::model::life::{ClosedBy, FirstSeen, OpenedBy};
+use crate::model::socket::SocketId;
 use crate::model::state::TcpState;
 use crate::model::time::Mono;
 
@@ -124,6 +125,12 @@ impl Rest {
         self.confirmed.max(self.entered)
     }
 
+    /// Whether a dump tells nothing new of whose it is.
+    pub(super) fn knows(&self, id: &SocketId) -> bool {
+        let nothing = id.uid.is_none() && id.cgroup.is_none() && id.inode.is_none();
+        nothing || self.belongings.as_ref().is_some_and(|belongings| belongings.cover(id))
+    }
+
     /// A dump shows it.
     pub(super) fn confirm(&mut self, at: Mono) {
         self.confirmed = at.max(self.seen());
@@ -133,15 +140,5 @@ impl Rest {
     /// The kernel may never have made it.
     pub(super) fn doubt(&mut self) {
         self.overflowed |= self.confirmed().is_none();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn it_is_small() {
-        assert_eq!(size_of::<Rest>(), 104);
     }
 }

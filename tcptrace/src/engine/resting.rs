@@ -74,10 +74,9 @@ impl Engine {
         let Some(slot) = id.socket.cookie.and_then(|cookie| self.rests.find(cookie.0.get())) else {
             return false;
         };
-        // Not even the newest kernels tell whose a TIME_WAIT was.
-        let bare = id.uid.is_none() && id.cgroup.is_none() && id.inode.is_none() && owner.is_none();
-        let plain = *mini && *state == TcpState::TimeWait && bare;
-        if plain && *at >= self.rests.at(slot).entered() {
+        let rest = self.rests.at(slot);
+        let plain = *mini && *state == TcpState::TimeWait && owner.is_none() && rest.knows(id);
+        if plain && *at >= rest.entered() {
             let left = timer.map(|timer| Duration::from_nanos(timer.expires_ns));
             self.rests.confirm(self.now, slot, *at, left);
         }
