@@ -55,6 +55,7 @@ pub use dump::ALL_STATES;
 use ends::Ends;
 use graves::Graves;
 use half_open::HalfOpen;
+pub use index::MOST_CONNECTIONS;
 use loss::Loss;
 use rtt::Rtts;
 pub use standing::Standing;
@@ -70,7 +71,7 @@ const FD_WAIT: Duration = Duration::from_secs(1);
 /// What the engine must know of its sources and of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Lives held at most, timewait sockets included; beyond, the longest idle ESTABLISHED ones are evicted.
+    /// Lives held at most, timewait sockets included, 1 to [`MOST_CONNECTIONS`]; beyond, the longest idle ESTABLISHED ones are evicted.
     pub max_connections: usize,
     /// Report a lifecycle when its TIME_WAIT ends, not when it begins.
     pub through_time_wait: bool,
