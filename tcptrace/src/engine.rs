@@ -92,7 +92,11 @@ pub struct Config {
     /// Since when every state change of every socket has reached us, where that is so: a socket without an event since
     /// then has been in its state at least as long. `None` where the kernel half filters.
     pub complete_since: Option<Mono>,
-    /// Lengths beside stays are wanted too: [`Update::Measured`].
+    /// The kernel's own events are wanted: [`Update::Seen`].
+    pub kernel_events: bool,
+    /// Transitions are wanted: [`Update::Moved`].
+    pub transitions: bool,
+    /// Lengths beside stays are wanted: [`Update::Measured`].
     pub measures: bool,
 }
 
@@ -110,6 +114,8 @@ impl Default for Config {
             destroys: true,
             timers: false,
             complete_since: None,
+            kernel_events: true,
+            transitions: true,
             measures: false,
         }
     }

@@ -21,6 +21,9 @@ use crate::source::sandbox;
 /// A burst of some hundred thousand transitions into a pipe that nobody reads for a moment fits in.
 const WAITING: usize = 64 << 20;
 
+/// Where nobody waits for the lines, so many bytes are handed over at once.
+const MUCH: usize = 256 << 10;
+
 /// So many written buffers are kept for the next lines, none larger than this: memory that was touched once is cheap to fill again.
 const SPARE: usize = 8;
 const SPARE_BYTES: usize = 1 << 20;
@@ -161,6 +164,13 @@ impl Spool {
     pub(super) async fn room(&self) {
         while !self.queue.has_room() && !self.is_broken() {
             self.queue.moved.notified().await;
+        }
+    }
+
+    /// Hands over what waits once it is worth the thread's waking up, if there is room for it.
+    pub(super) fn hand_over_much(&self) {
+        if self.inlet.0.borrow().len() >= MUCH {
+            self.hand_over();
         }
     }
 

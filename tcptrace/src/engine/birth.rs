@@ -135,6 +135,9 @@ impl Engine {
             self.connections = self.connections.saturating_sub(1);
             return;
         }
+        if !self.config.transitions {
+            return;
+        }
         let transition = Transition {
             at: event.at,
             from: event.from,
