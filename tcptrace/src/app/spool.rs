@@ -14,6 +14,7 @@ use std::thread;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::{Notify, oneshot};
 
+use super::outlet::Outlet;
 use crate::failure::{ExitCode, Failure};
 use crate::source::sandbox;
 
@@ -96,7 +97,7 @@ impl Spool {
     /// # Errors
     /// No thread can be had.
     pub(super) fn start(out: File, confined: bool) -> io::Result<Self> {
-        let mut sink = out.try_clone()?;
+        let mut sink = Outlet::new(out.try_clone()?);
         let (to_writer, batches) = channel::<Vec<u8>>();
         let (give_back, spare) = sync_channel(SPARE);
         let queue = Arc::new(Queue::default());
