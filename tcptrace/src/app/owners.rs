@@ -74,3 +74,52 @@ impl Late {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::endpoints::Endpoints;
+    use crate::model::event::StateChange;
+    use crate::model::socket::{Protocol, SocketId, SocketRef};
+    use crate::model::state::TcpState;
+
+    fn event(at: u64, cookie: u64, owner: Option<Owner>) -> Event {
+        Event::StateChange(StateChange {
+            at: Mono(at),
+            id: SocketId {
+                socket: SocketRef { address: 0, cookie: Cookie::new(cookie) },
+                protocol: Protocol::Tcp,
+                endpoints: Endpoints::unknown(),
+                netns: None,
+                uid: None,
+                cgroup: None,
+                inode: None,
+            },
+            from: TcpState::Established,
+            to: TcpState::CloseWait,
+            since: None,
+            owner,
+            actor: None,
+            facts: None,
+            counters: None,
+        })
+    }
+
+    #[test]
+    fn only_what_came_before_the_kernel_half_knew_gets_an_owner_from_the_walk() {
+        let task = |pid| Task { pid, comm: "x".into() };
+        let accepted = Owner { task: task(3), how: OwnerHow::Accept };
+        let owners =
+            Owners::of([(5, task(9)), (5, task(7)), (6, task(8))].into_iter().collect(), &|pid| pid == 7);
+        let late = Late { at: Mono(100), owners: Arc::new(owners) };
+        let completed = |at, cookie, owner| {
+            let mut event = event(at, cookie, owner);
+            late.complete(&mut event);
+            let Event::StateChange(change) = event else { panic!("it was a state change") };
+            change.owner.map(|owner| (owner.task.pid, owner.how))
+        };
+        assert_eq!(completed(100, 5, None), Some((7, OwnerHow::FdTable)));
+        assert_eq!(completed(100, 6, Some(accepted)), Some((3, OwnerHow::Accept)));
+        assert_eq!((completed(101, 5, None), completed(100, 9, None)), (None, None));
+    }
+}

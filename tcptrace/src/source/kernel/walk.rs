@@ -56,7 +56,9 @@ impl Walk {
         while !self.over && until.is_none_or(|until| Instant::now() < until) {
             for _ in 0..MANY {
                 match self.records.next().transpose()? {
-                    Some(held) => held.iter().for_each(|held| self.holders.add(held)),
+                    Some(held) => self.holders.extend(
+                        held.map(|held| (held.cookie, Task { pid: held.pid, comm: Comm(held.comm) })),
+                    ),
                     None => {
                         self.over = true;
                         break;
@@ -91,14 +93,24 @@ pub struct Holders {
     names: FxHashMap<u32, Comm>,
 }
 
-impl Holders {
-    fn add(&mut self, held: &Held) {
-        if held.cookie != 0 {
-            self.pids.push((held.cookie, held.pid));
-            self.names.insert(held.pid, Comm(held.comm));
+impl Extend<(u64, Task)> for Holders {
+    fn extend<T: IntoIterator<Item = (u64, Task)>>(&mut self, holders: T) {
+        for (cookie, task) in holders.into_iter().filter(|(cookie, _)| *cookie != 0) {
+            self.pids.push((cookie, task.pid));
+            self.names.insert(task.pid, task.comm);
         }
     }
+}
 
+impl FromIterator<(u64, Task)> for Holders {
+    fn from_iter<T: IntoIterator<Item = (u64, Task)>>(holders: T) -> Self {
+        let mut these = Self::default();
+        these.extend(holders);
+        these
+    }
+}
+
+impl Holders {
     /// Of several holders of a socket keeps one that is `preferred`, else the first.
     pub fn settle(&mut self, preferred: &dyn Fn(u32) -> bool) {
         self.pids.sort_by_key(|(cookie, pid)| (*cookie, !preferred(*pid)));
