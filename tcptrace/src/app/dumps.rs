@@ -92,7 +92,7 @@ pub(super) struct Dumps {
 
 impl Dumps {
     /// Starts it with a dump of everything. It finishes the `walk` through open files, whose owners it then knows; without one /proc is
-    /// asked. Of several holders one of `pids` is taken, else the first. On the classic path (`cookies` false) the engine cannot match
+    /// asked. Of several holders one of `pids` is taken, else that with the lowest pid. On the classic path (`cookies` false) the engine cannot match
     /// sockets by cookie.
     pub(super) fn start(walk: Option<Walk>, pids: Vec<u32>, cookies: bool) -> io::Result<Self> {
         let (requests, todo) = channel();

@@ -21,7 +21,7 @@ pub(super) struct Owners {
 }
 
 impl Owners {
-    /// From the kernel's iterator. Of several holders one of `preferred` is taken, else the first.
+    /// From the kernel's iterator. Of several holders one of `preferred` is taken, else that with the lowest pid.
     pub(super) fn of(mut holders: Holders, preferred: &dyn Fn(u32) -> bool) -> Self {
         holders.settle(preferred);
         Self { by_cookie: holders, by_inode: FxHashMap::default() }
@@ -109,8 +109,10 @@ mod tests {
     fn only_what_came_before_the_kernel_half_knew_gets_an_owner_from_the_walk() {
         let task = |pid| Task { pid, comm: "x".into() };
         let accepted = Owner { task: task(3), how: OwnerHow::Accept };
-        let owners =
-            Owners::of([(5, task(9)), (5, task(7)), (6, task(8))].into_iter().collect(), &|pid| pid == 7);
+        let owners = Owners::of(
+            [(5, task(6)), (5, task(7)), (6, task(9)), (6, task(8))].into_iter().collect(),
+            &|pid| pid == 7,
+        );
         let late = Late { at: Mono(100), owners: Arc::new(owners) };
         let completed = |at, cookie, owner| {
             let mut event = event(at, cookie, owner);
@@ -119,6 +121,7 @@ mod tests {
             change.owner.map(|owner| (owner.task.pid, owner.how))
         };
         assert_eq!(completed(100, 5, None), Some((7, OwnerHow::FdTable)));
+        assert_eq!(completed(100, 6, None), Some((8, OwnerHow::FdTable)));
         assert_eq!(completed(100, 6, Some(accepted)), Some((3, OwnerHow::Accept)));
         assert_eq!((completed(101, 5, None), completed(100, 9, None)), (None, None));
     }

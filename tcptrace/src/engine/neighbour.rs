@@ -52,7 +52,16 @@ impl Engine {
         what: Neighbour,
         out: &mut dyn FnMut(Update<'_>),
     ) {
-        let Some(slot) = self.find(socket) else { return };
+        let found = match what {
+            // They mean nothing to a TIME_WAIT: one that rests need not wake.
+            Neighbour::ResetReceived | Neighbour::ResetSent(_) | Neighbour::Destroyed => {
+                self.table.find(socket)
+            }
+            Neighbour::TimewaitArmed(_) | Neighbour::TimewaitExpired | Neighbour::TimewaitKilled(_) => {
+                self.find(socket)
+            }
+        };
+        let Some(slot) = found else { return };
         match what {
             Neighbour::ResetReceived => {
                 if matches!(self.table.life(slot).phase, Phase::Open) {

@@ -111,9 +111,9 @@ impl FromIterator<(u64, Task)> for Holders {
 }
 
 impl Holders {
-    /// Of several holders of a socket keeps one that is `preferred`, else the first.
+    /// Of several holders of a socket keeps one that is `preferred`, else that with the lowest pid.
     pub fn settle(&mut self, preferred: &dyn Fn(u32) -> bool) {
-        self.pids.sort_by_key(|(cookie, pid)| (*cookie, !preferred(*pid)));
+        self.pids.sort_unstable_by_key(|(cookie, pid)| (*cookie, !preferred(*pid), *pid));
         self.pids.dedup_by_key(|(cookie, _)| *cookie);
         self.pids.shrink_to_fit();
     }
