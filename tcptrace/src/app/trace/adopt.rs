@@ -1,9 +1,23 @@
 //! The owners of older sockets, where the walk through all open files outlasts the start.
 
+use std::time::Duration;
+
 use tokio::time::Instant;
 
 use super::{Run, Stop, answered, at};
 use crate::app::owners::Late;
+use crate::plan::Trace;
+
+/// So much longer nobody notices a start; most hosts have been walked by then.
+const UNNOTICED: Duration = Duration::from_millis(30);
+
+/// How long the walk through all open files may keep the start.
+pub(super) fn patience(plan: &Trace, counting: bool) -> Option<Duration> {
+    // Where the kernel half decides by owners it must know them all before anything is promised, and without dumps nobody goes on.
+    let whole = counting || plan.raw || !plan.filter.pids.is_empty();
+    let late = std::env::var_os("TCPTRACE_TEST_LATE").is_some();
+    (!whole).then_some(if late { Duration::ZERO } else { UNNOTICED })
+}
 
 impl Run<'_> {
     /// Until the walk is over, events wait in the ring: then it is known who held the sockets that they are about.

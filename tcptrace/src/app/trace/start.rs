@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Run, say};
+use super::{Run, adopt, say};
 use crate::app::desk::Desk;
 use crate::app::dumps::{Answer, Dumps};
 use crate::app::hist::Tally;
@@ -38,9 +38,6 @@ const NOTED: [&str; 8] = [
     "net.ipv4.ip_local_port_range",
     "net.core.somaxconn",
 ];
-
-/// So much longer nobody notices a start; most hosts have been walked by then.
-const UNNOTICED: Duration = Duration::from_millis(30);
 
 /// A host with a million sockets is dumped in less.
 const LOOK: Duration = Duration::from_secs(5);
@@ -94,7 +91,7 @@ impl<'a> Run<'a> {
             measure: plan.verbose > 0,
             scope: Scope::of(&filter),
             counting: counting.clone(),
-            patience: patience(plan, counting.is_some()),
+            patience: adopt::patience(plan, counting.is_some()),
             deaf: std::env::var_os("TCPTRACE_TEST_DEAF").is_some(),
         };
         let mut kernel = match Kernel::attach(&options) {
@@ -206,14 +203,6 @@ impl<'a> Run<'a> {
             }
         }
     }
-}
-
-/// How long the walk through all open files may keep the start.
-fn patience(plan: &Trace, counting: bool) -> Option<Duration> {
-    // Where the kernel half decides by owners it must know them all before anything is promised, and without dumps nobody goes on.
-    let whole = counting || plan.raw || !plan.filter.pids.is_empty();
-    let late = std::env::var_os("TCPTRACE_TEST_LATE").is_some();
-    (!whole).then_some(if late { Duration::ZERO } else { UNNOTICED })
 }
 
 /// What the run still does from here on; `from_proc`: the kernel's iterator over open files did not work.
