@@ -170,11 +170,12 @@ impl Engine {
         let expires = snapshot.timer.map(|timer| snapshot.at + Duration::from_nanos(timer.expires_ns));
         if last.state == TcpState::FinWait2 && snapshot.state == TcpState::TimeWait {
             // Its timer was set for a minute when it got the FIN.
-            let (at, error_ns) = match expires {
-                Some(expires) => {
-                    ((expires - mini::TIME_WAIT), 2_000_000_000 / u64::from(self.config.hz.max(1)))
+            let (at, error_ns) = match (snapshot.timer, expires) {
+                (Some(timer), Some(expires)) => {
+                    let ticks_ns = 2_000_000_000 / u64::from(self.config.hz.max(1));
+                    (expires - mini::TIME_WAIT, ticks_ns.saturating_add(timer.late_ns))
                 }
-                None => (snapshot.at, snapshot.at.since(before)),
+                _ => (snapshot.at, snapshot.at.since(before)),
             };
             let (to, seen_by) = (TcpState::TimeWait, SeenBy::SockDiag);
             let known = Known::About { error_ns: Some(error_ns) };
