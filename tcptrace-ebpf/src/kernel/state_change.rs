@@ -39,7 +39,7 @@ pub(super) fn arguments(ctx: &BtfTracePointContext) -> (Sock, u8, u8) {
 #[btf_tracepoint]
 pub fn state_change_btf(ctx: BtfTracePointContext) -> i32 {
     let (sock, from, to) = arguments(&ctx);
-    nested::note(sock, from, to);
+    nested::note(sock);
     take(sock, from, to, lost::RING);
     0
 }

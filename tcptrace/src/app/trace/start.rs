@@ -39,6 +39,9 @@ const NOTED: [&str; 8] = [
     "net.core.somaxconn",
 ];
 
+/// With `hist` the ends of so many new timewait sockets a second are looked for; those of the others are the kernel's rule.
+const MINIS: u32 = 500;
+
 /// A host with a million sockets is dumped in less.
 const LOOK: Duration = Duration::from_secs(5);
 
@@ -74,6 +77,7 @@ impl<'a> Run<'a> {
             by: hist.by.clone(),
             max_groups: hist.max_groups,
             asked: hist.asked.clone(),
+            minis: minis(),
             batches: std::env::var_os("TCPTRACE_TEST_SINGLY").is_none(),
         });
         let mut options = Options {
@@ -197,6 +201,12 @@ impl<'a> Run<'a> {
             }
         }
     }
+}
+
+/// Of so many new timewait sockets a second the end may be looked for; of a test, as many as it says.
+fn minis() -> u32 {
+    let said = std::env::var("TCPTRACE_TEST_MINIS").ok().and_then(|count| count.parse().ok());
+    said.unwrap_or(MINIS)
 }
 
 /// What the run still does from here on; `from_proc`: the kernel's iterator over open files did not work.
