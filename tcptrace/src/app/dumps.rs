@@ -28,6 +28,8 @@ const BATCH: usize = 1024;
 /// was seen, which costs as much again, must not become a load of its own. At most [`LONGEST_PAUSE`], so that ends that only a dump
 /// shows are not told much later.
 const PAUSE: u32 = 39;
+/// The same where an end that a dump shows is counted and nothing else.
+const PAUSE_OF_COUNTS: u32 = 199;
 const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
 /// What to dump.
@@ -102,14 +104,20 @@ pub(super) struct Dumps {
     answers: mpsc::Receiver<Answer>,
     busy: bool,
     rest_until: Option<Instant>,
+    pause: u32,
     /// When anything was asked for last.
     looked: Instant,
 }
 
 impl Dumps {
     /// Starts it with a dump of everything. `owners` come from the kernel; without them /proc is asked, `pids` preferred. On the classic
-    /// path (`cookies` false) the engine cannot match sockets by cookie.
-    pub(super) fn start(owners: Option<Owners>, pids: Vec<u32>, cookies: bool) -> io::Result<Self> {
+    /// path (`cookies` false) the engine cannot match sockets by cookie. Where the kernel half is `counting` there is less to see.
+    pub(super) fn start(
+        owners: Option<Owners>,
+        pids: Vec<u32>,
+        cookies: bool,
+        counting: bool,
+    ) -> io::Result<Self> {
         let (requests, todo) = channel();
         let (tell, answers) = mpsc::channel(4);
         thread::Builder::new().name("sock_diag".into()).spawn(move || {
@@ -125,7 +133,8 @@ impl Dumps {
             Worker { tell, owners, cookies, overflows, missed }.work(&todo);
         })?;
         let looked = Instant::now();
-        let mut dumps = Self { requests, answers, busy: false, rest_until: None, looked };
+        let pause = if counting { PAUSE_OF_COUNTS } else { PAUSE };
+        let mut dumps = Self { requests, answers, busy: false, rest_until: None, pause, looked };
         dumps.ask(Request::everything());
         Ok(dumps)
     }
@@ -151,7 +160,7 @@ impl Dumps {
         match self.answers.recv().await {
             Some(Answer::Done(took)) => {
                 self.busy = false;
-                self.rest_until = Some(Instant::now() + (took * PAUSE).min(LONGEST_PAUSE));
+                self.rest_until = Some(Instant::now() + (took * self.pause).min(LONGEST_PAUSE));
                 Answer::Done(took)
             }
             Some(answer) => answer,

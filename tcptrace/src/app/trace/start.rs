@@ -148,7 +148,8 @@ impl<'a> Run<'a> {
         let confined =
             if plan.sandbox { sandbox::enter(needs(plan, record, owners.is_none())) } else { Vec::new() };
         let processes = Processes::watch(desk.gate.filter_mut().pids.iter().copied());
-        let dumps = (!plan.raw).then(|| Dumps::start(owners, pids, kernel.path() == Path::Btf)).transpose();
+        let dumps =
+            (!plan.raw).then(|| Dumps::start(owners, pids, kernel.path() == Path::Btf, counting)).transpose();
         let dumps = match dumps {
             Ok(dumps) => dumps,
             Err(error) => {
