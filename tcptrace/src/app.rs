@@ -8,6 +8,7 @@ mod dumps;
 mod hist;
 mod kill;
 mod names;
+mod outlet;
 mod output;
 mod preflight;
 mod replay;

@@ -55,6 +55,7 @@ pub use dump::ALL_STATES;
 use ends::Ends;
 use graves::Graves;
 use half_open::HalfOpen;
+pub use index::MOST_CONNECTIONS;
 use loss::Loss;
 use rtt::Rtts;
 pub use standing::Standing;
@@ -70,7 +71,7 @@ const FD_WAIT: Duration = Duration::from_secs(1);
 /// What the engine must know of its sources and of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Lives held at most, timewait sockets included; beyond, the longest idle ESTABLISHED ones are evicted.
+    /// Lives held at most, timewait sockets included, 1 to [`MOST_CONNECTIONS`]; beyond, the longest idle ESTABLISHED ones are evicted.
     pub max_connections: usize,
     /// Report a lifecycle when its TIME_WAIT ends, not when it begins.
     pub through_time_wait: bool,
@@ -91,7 +92,11 @@ pub struct Config {
     /// Since when every state change of every socket has reached us, where that is so: a socket without an event since
     /// then has been in its state at least as long. `None` where the kernel half filters.
     pub complete_since: Option<Mono>,
-    /// Lengths beside stays are wanted too: [`Update::Measured`].
+    /// The kernel's own events are wanted: [`Update::Seen`].
+    pub kernel_events: bool,
+    /// Transitions are wanted: [`Update::Moved`].
+    pub transitions: bool,
+    /// Lengths beside stays are wanted: [`Update::Measured`].
     pub measures: bool,
 }
 
@@ -109,6 +114,8 @@ impl Default for Config {
             destroys: true,
             timers: false,
             complete_since: None,
+            kernel_events: true,
+            transitions: true,
             measures: false,
         }
     }

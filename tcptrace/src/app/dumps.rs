@@ -24,13 +24,27 @@ const LOOK: Duration = Duration::from_secs(10);
 /// Events in one message to the loop.
 const BATCH: usize = 1024;
 
-/// A dump is followed by a pause so many times as long as it kept the processor: with many sockets, looking at them, and taking in what
-/// was seen, which costs as much again, must not become a load of its own. At most [`LONGEST_PAUSE`], so that ends that only a dump
-/// shows are not told much later.
-const PAUSE: u32 = 39;
-/// The same where an end that a dump shows is counted and nothing else.
-const PAUSE_OF_COUNTS: u32 = 199;
-const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+/// How many times as long as a dump kept the processor it rests at least, and how long at most: with many sockets, looking at them, and
+/// taking in what was seen, which costs as much again, must not become a load of its own, nor must what only a dump shows come much later.
+#[derive(Clone, Copy)]
+struct Rest {
+    times: u32,
+    longest: Duration,
+}
+
+impl Rest {
+    /// Before the next look at timewait sockets.
+    const OFTEN: Self = Self { times: 39, longest: Duration::from_secs(20) };
+    /// The same where the ends that it shows are counted and nothing else.
+    const SELDOM: Self = Self { times: 199, longest: Duration::from_secs(20) };
+    /// Before a dump of everything, which mends what is wrong in the table after a loss.
+    const URGENT: Self = Self { times: 9, longest: Duration::from_secs(5) };
+
+    /// Until when, after a dump that was over at `end` and `took` so much of the processor.
+    fn until(self, (end, took): (Instant, Duration)) -> Instant {
+        end + took.saturating_mul(self.times).min(self.longest)
+    }
+}
 
 /// What to dump.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,10 +117,14 @@ pub(super) struct Dumps {
     requests: Sender<Request>,
     answers: mpsc::Receiver<Answer>,
     busy: bool,
-    rest_until: Option<Instant>,
-    pause: u32,
+    /// When the last dump was over, and how long it had kept the processor.
+    last: Option<(Instant, Duration)>,
+    /// How long it rests from looks at timewait sockets.
+    rest: Rest,
     /// When anything was asked for last.
     looked: Instant,
+    /// A dump of everything is to come as soon as may be.
+    owed: bool,
 }
 
 impl Dumps {
@@ -133,18 +151,22 @@ impl Dumps {
             Worker { tell, owners, cookies, overflows, missed }.work(&todo);
         })?;
         let looked = Instant::now();
-        let pause = if counting { PAUSE_OF_COUNTS } else { PAUSE };
-        let mut dumps = Self { requests, answers, busy: false, rest_until: None, pause, looked };
+        let rest = if counting { Rest::SELDOM } else { Rest::OFTEN };
+        let mut dumps = Self { requests, answers, busy: false, last: None, rest, looked, owed: false };
         dumps.ask(Request::everything());
         Ok(dumps)
     }
 
-    /// Asks for a dump, unless one is under way or has only just been.
+    /// Asks for a dump, unless one is under way or has only just been: then the caller asks again, or for everything need not.
     pub(super) fn ask(&mut self, request: Request) {
+        let request = if self.owed { Request::everything() } else { request };
+        let rest = if request.states == ALL_STATES { Rest::URGENT } else { self.rest };
         let now = Instant::now();
-        if !self.busy && self.rest_until.is_none_or(|until| until <= now) {
+        if self.busy || self.last.is_some_and(|last| rest.until(last) > now) {
+            self.owed |= request == Request::everything();
+        } else {
             self.busy = self.requests.send(request).is_ok();
-            self.looked = now;
+            (self.owed, self.looked) = (false, now);
         }
     }
 
@@ -160,7 +182,7 @@ impl Dumps {
         match self.answers.recv().await {
             Some(Answer::Done(took)) => {
                 self.busy = false;
-                self.rest_until = Some(Instant::now() + (took * self.pause).min(LONGEST_PAUSE));
+                self.last = Some((Instant::now(), took));
                 Answer::Done(took)
             }
             Some(answer) => answer,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::change::Step;
+use super::ending::Step;
 use super::ends::Ends;
 use super::life::{Mini, Phase};
 use super::mini;

@@ -1,8 +1,8 @@
 //! Losses: events that never came, lives that had to leave.
 
-use super::Engine;
 use super::stays::Known;
 use super::update::Update;
+use super::{Engine, MOST_CONNECTIONS};
 use crate::model::event::LossPlace;
 use crate::model::time::Mono;
 
@@ -64,7 +64,7 @@ impl Engine {
 
     /// Makes room: the longest idle ESTABLISHED life leaves, else the longest idle of all.
     pub(super) fn evict(&mut self, at: Mono, out: &mut dyn FnMut(Update<'_>)) {
-        while self.table.len() >= self.config.max_connections.max(1) {
+        while self.table.len() >= self.config.max_connections.clamp(1, MOST_CONNECTIONS) {
             let Some(slot) = self.table.longest_idle() else { return };
             let life = self.table.life(slot);
             // A life that is over waits only for a neighbour: it is told, not lost.

@@ -1,7 +1,7 @@
 //! What the neighbouring tracepoints tell: accept(), RSTs, destroyed sockets, timers of timewait sockets.
 
 use super::birth::RECENT;
-use super::change::Step;
+use super::ending::Step;
 use super::life::Phase;
 use super::stays::Known;
 use super::table::Slot;

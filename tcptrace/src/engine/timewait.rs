@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::change::Step;
-use super::ending::Endpoint;
+use super::ending::{Endpoint, Step};
 use super::life::{Mini, Phase};
 use super::mini::{self, Orphan};
 use super::stays::Known;

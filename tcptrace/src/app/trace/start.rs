@@ -12,7 +12,7 @@ use crate::app::hist::Tally;
 use crate::app::output;
 use crate::app::spool::Spool;
 use crate::app::stuck::watch::Watch;
-use crate::engine::gate::Gate;
+use crate::engine::gate::{Gate, Show};
 use crate::engine::{Config, Engine};
 use crate::failure::{ExitCode, Failure};
 use crate::model::event::Event;
@@ -238,6 +238,8 @@ fn config(plan: &Trace, kernel: &Kernel, began: Mono) -> Config {
         destroys: attached("destroyed"),
         timers: attached("timer_expired"),
         complete_since: plan.filter.is_empty().then_some(began),
+        kernel_events: plan.show() == Show::KernelEvents,
+        transitions: plan.show() == Show::Transitions,
         measures: plan.measures(),
         ..Config::default()
     }
