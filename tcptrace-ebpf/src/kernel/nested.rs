@@ -7,44 +7,43 @@ use aya_ebpf::maps::PerCpuArray;
 use aya_ebpf::programs::BtfTracePointContext;
 use tcptrace_ebpf::wire::lost;
 
-use super::config::{constant, offsets};
 use super::histogram;
 use super::ring::count_lost;
-use super::sock::{Sock, member};
+use super::sock::Sock;
 use super::state_change::{self, arguments};
 
 /// A power of two.
 const PLACES: u32 = 512;
 /// An odd number without a pattern, to spread bits.
-const SPREAD: u32 = 0x9e37_79b9;
+const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The sockets whose events the main program has taken: nothing lies between its end and the second one's look but an interrupt, whose
-/// events are of other sockets. By its ports, as the verifier does not let a program reckon with a socket's address.
+/// events are of other sockets.
 #[map]
 static TAKEN: PerCpuArray<u64> = PerCpuArray::with_max_entries(PLACES, 0);
 
 #[inline(always)]
-fn place(sock: Sock) -> Option<*mut u64> {
-    let sk = sock.pointer();
-    let ports = (member!(sk, skc_dport: u16) as u32) << 16 | member!(sk, skc_num: u16) as u32;
-    TAKEN.get_ptr_mut(ports.wrapping_mul(SPREAD) >> 23 & (PLACES - 1))
+fn place(key: u64) -> Option<*mut u64> {
+    TAKEN.get_ptr_mut((key.wrapping_mul(SPREAD) >> 32) as u32 & (PLACES - 1))
 }
 
 /// Notes that the main program takes this event: its first act.
 #[inline(always)]
 pub(super) fn note(sock: Sock) {
-    if let Some(place) = place(sock) {
+    let key = sock.number();
+    if let Some(place) = place(key) {
         // SAFETY: this CPU's own.
-        unsafe { *place = sock.pointer() as u64 };
+        unsafe { *place = key };
     }
 }
 
 /// Whether the main program has taken it; otherwise it is the caller's, and counted.
 #[inline(always)]
 fn is_taken(sock: Sock) -> bool {
-    let Some(place) = place(sock) else { return true };
+    let key = sock.number();
+    let Some(place) = place(key) else { return true };
     // SAFETY: this CPU's own.
-    let taken = unsafe { *place } == sock.pointer() as u64;
+    let taken = unsafe { *place } == key;
     if taken {
         // SAFETY: as above.
         unsafe { *place = 0 };
@@ -56,6 +55,7 @@ fn is_taken(sock: Sock) -> bool {
 
 /// Behind `state_change_btf`.
 #[btf_tracepoint]
+#[inline(always)]
 pub fn state_change_nested(ctx: BtfTracePointContext) -> i32 {
     let (sock, from, to) = arguments(&ctx);
     if !is_taken(sock) {
