@@ -1,5 +1,6 @@
 //! A tracing run: start, follow, finish.
 
+mod counting;
 mod finish;
 mod stacks;
 mod start;

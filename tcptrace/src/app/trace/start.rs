@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, timeout_at};
 
+use super::counting::counting;
 use super::{Run, say};
 use crate::app::desk::Desk;
 use crate::app::dumps::{Answer, Dumps, Owners};
@@ -21,7 +22,7 @@ use crate::plan::{Kind, Record, Trace};
 use crate::recording::{Header, Sysctl};
 use crate::sink::record::Recorder;
 use crate::source::capabilities::{Capabilities, Capability};
-use crate::source::kernel::{Attach, AttachError, Counting, Kernel, Options, Path, Scope, Want};
+use crate::source::kernel::{Attach, AttachError, Kernel, Options, Path, Scope, Want};
 use crate::source::process_tree::ProcessTree;
 use crate::source::processes::Processes;
 use crate::source::sandbox::{self, Needs};
@@ -38,9 +39,6 @@ const NOTED: [&str; 8] = [
     "net.ipv4.ip_local_port_range",
     "net.core.somaxconn",
 ];
-
-/// With `hist` the ends of so many new timewait sockets a second are looked for; those of the others are the kernel's rule.
-const MINIS: u32 = 500;
 
 /// A host with a million sockets is dumped in less.
 const LOOK: Duration = Duration::from_secs(5);
@@ -73,13 +71,7 @@ impl<'a> Run<'a> {
             Kind::Hist(hist) => Some(hist),
             Kind::Stream | Kind::Lives(_) | Kind::Stuck(_) => None,
         };
-        let counting = hist.filter(|hist| hist.in_kernel).map(|hist| Counting {
-            by: hist.by.clone(),
-            max_groups: hist.max_groups,
-            asked: hist.asked.clone(),
-            minis: minis(),
-            batches: std::env::var_os("TCPTRACE_TEST_SINGLY").is_none(),
-        });
+        let counting = hist.and_then(counting);
         let mut options = Options {
             attach: plan.attach,
             want: Want {
@@ -202,12 +194,6 @@ impl<'a> Run<'a> {
             }
         }
     }
-}
-
-/// Of so many new timewait sockets a second the end may be looked for; of a test, as many as it says.
-fn minis() -> u32 {
-    let said = std::env::var("TCPTRACE_TEST_MINIS").ok().and_then(|count| count.parse().ok());
-    said.unwrap_or(MINIS)
 }
 
 /// What the run still does from here on; `from_proc`: the kernel's iterator over open files did not work.
