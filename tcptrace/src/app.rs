@@ -10,6 +10,7 @@ mod kill;
 mod names;
 mod outlet;
 mod output;
+mod owners;
 mod preflight;
 mod replay;
 mod spool;

@@ -46,7 +46,7 @@ impl Mini {
         if flags & SOCK_DEAD != 0 && linger2 >= 0 { Self::Orphan } else { Self::Not }
     }
 
-    /// Whether user space, which may learn more, is told of it. Only so many a second are; with `--exact` all.
+    /// Whether user space, which may learn more, is told of it. Only so many a second are.
     #[inline(always)]
     pub(super) fn is_told(self, now: u64) -> bool {
         let asked = constant!(config(), of);

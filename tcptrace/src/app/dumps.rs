@@ -1,6 +1,7 @@
 //! Dumps of sock_diag in a thread of their own: what existed before us, and answers to the engine's open questions.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,12 +10,10 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::mpsc;
 
+use super::owners::{Late, Owners};
 use crate::engine::ALL_STATES;
 use crate::model::event::Event;
-use crate::model::owner::{Owner, OwnerHow, Task};
-use crate::model::snapshot::SocketSnapshot;
-use crate::source::fd_table::FdTable;
-use crate::source::kernel::{Holders, Kernel};
+use crate::source::kernel::{Kernel, Walk};
 use crate::source::netns::Netns;
 use crate::source::netstat::Netstat;
 use crate::source::sock_diag::set::DiagSet;
@@ -72,44 +71,12 @@ impl Request {
 pub(super) enum Answer {
     /// Events in order.
     Events(Vec<Event>),
+    /// The first, where the walk through open files was not over: now it is.
+    Late(Late),
     /// Something to tell the user once.
     Note(String),
     /// The request is done, and has kept the processor so long.
     Done(Duration),
-}
-
-/// Owners by cookie and by inode, from one pass over the fd tables.
-#[derive(Debug, Default)]
-pub(super) struct Owners {
-    by_cookie: Holders,
-    by_inode: FxHashMap<u64, Task>,
-}
-
-impl Owners {
-    /// From the kernel's iterator. Of several holders one of `preferred` is taken, else the first.
-    pub(super) fn of(mut holders: Holders, preferred: &dyn Fn(u32) -> bool) -> Self {
-        holders.settle(preferred);
-        Self { by_cookie: holders, by_inode: FxHashMap::default() }
-    }
-
-    /// From /proc, where there is no iterator.
-    fn of_proc(preferred: &dyn Fn(u32) -> bool) -> io::Result<Self> {
-        let table = FdTable::scan(None)?;
-        let mut owners = Self::default();
-        for inode in table.inodes() {
-            let holders = table.holders(inode);
-            if let Some(holder) = holders.iter().find(|holder| preferred(holder.pid)).or(holders.first()) {
-                owners.by_inode.insert(inode, Task { pid: holder.pid, comm: holder.comm });
-            }
-        }
-        Ok(owners)
-    }
-
-    fn owner(&self, snapshot: &SocketSnapshot) -> Option<Owner> {
-        let by_cookie = snapshot.id.socket.cookie.and_then(|cookie| self.by_cookie.holder(cookie));
-        let task = by_cookie.or_else(|| self.by_inode.get(&snapshot.id.inode?).copied())?;
-        Some(Owner { task, how: OwnerHow::FdTable })
-    }
 }
 
 /// The dumping thread.
@@ -128,10 +95,11 @@ pub(super) struct Dumps {
 }
 
 impl Dumps {
-    /// Starts it with a dump of everything. `owners` come from the kernel; without them /proc is asked, `pids` preferred. On the classic
-    /// path (`cookies` false) the engine cannot match sockets by cookie. Where the kernel half is `counting` there is less to see.
+    /// Starts it with a dump of everything. It finishes the `walk` through open files, whose owners it then knows; without one /proc is
+    /// asked. Of several holders one of `pids` is taken, else that with the lowest pid. On the classic path (`cookies` false) the engine cannot match
+    /// sockets by cookie. Where the kernel half is `counting` there is less to see.
     pub(super) fn start(
-        owners: Option<Owners>,
+        walk: Option<Walk>,
         pids: Vec<u32>,
         cookies: bool,
         counting: bool,
@@ -140,13 +108,22 @@ impl Dumps {
         let (tell, answers) = mpsc::channel(4);
         thread::Builder::new().name("sock_diag".into()).spawn(move || {
             let preferred = move |pid: u32| pids.contains(&pid);
-            let owners = match owners {
-                Some(owners) => owners,
-                None => Owners::of_proc(&preferred).unwrap_or_else(|error| {
-                    let _ = tell.blocking_send(Answer::Note(format!("/proc cannot be read: {error}")));
-                    Owners::default()
-                }),
+            let late = walk.as_ref().is_some_and(|walk| !walk.is_over());
+            let owners = match walk {
+                Some(walk) => walk
+                    .finish()
+                    .map(|holders| Owners::of(holders, &preferred))
+                    .map_err(|why| format!("owners of older sockets are not known: {why}")),
+                None => Owners::of_proc(&preferred).map_err(|error| format!("/proc cannot be read: {error}")),
             };
+            let owners = Arc::new(owners.unwrap_or_else(|why| {
+                let _ = tell.blocking_send(Answer::Note(why));
+                Owners::default()
+            }));
+            if late {
+                let late = Late { at: Kernel::now(), owners: Arc::clone(&owners) };
+                let _ = tell.blocking_send(Answer::Late(late));
+            }
             let (overflows, missed) = (FxHashMap::default(), FxHashSet::default());
             Worker { tell, owners, cookies, overflows, missed }.work(&todo);
         })?;
@@ -194,7 +171,7 @@ impl Dumps {
 /// The thread's side.
 struct Worker {
     tell: mpsc::Sender<Answer>,
-    owners: Owners,
+    owners: Arc<Owners>,
     cookies: bool,
     /// `TCPTimeWaitOverflow` of each namespace when last read.
     overflows: FxHashMap<u32, u64>,
@@ -273,7 +250,7 @@ impl Worker {
             let Some(diag) = set.diag(netns.inode) else { continue };
             let (owners, cookies, tell) = (&self.owners, self.cookies, &self.tell);
             let dumped = diag.dump(netns.inode, request.states, &mut |mut snapshot| {
-                snapshot.owner = owners.owner(&snapshot);
+                snapshot.owner = owners.of_snapshot(&snapshot);
                 if !cookies {
                     snapshot.id.socket.cookie = None;
                 }
@@ -339,7 +316,7 @@ mod tests {
         let (mut set, opened) = DiagSet::open().unwrap();
         let own = crate::source::netns::own().unwrap();
         let (tell, mut answers) = mpsc::channel(64);
-        let owners = Owners::default();
+        let owners = Arc::default();
         let (overflows, missed) = (FxHashMap::default(), FxHashSet::default());
         let mut worker = Worker { tell, owners, cookies: true, overflows, missed };
         // No namespace has this number: the kernel's begin at 0xf0000000.

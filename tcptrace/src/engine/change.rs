@@ -94,7 +94,7 @@ impl Engine {
 
     /// Finds the life of an event, or begins it.
     fn place(&mut self, event: &StateChange, out: &mut dyn FnMut(Update<'_>)) -> Place {
-        let mut found = self.table.find(&event.id.socket);
+        let mut found = self.find(&event.id.socket);
         if begins(event) {
             let mut life = event.id;
             if event.from == TcpState::Listen && !self.config.cookies {

@@ -30,7 +30,10 @@ fn entry(snapshot: &SocketSnapshot) -> (Mono, Option<Mono>) {
 
 impl Engine {
     pub(super) fn snapshot(&mut self, snapshot: &SocketSnapshot, out: &mut dyn FnMut(Update<'_>)) {
-        let Some(slot) = self.shown(snapshot) else {
+        if self.shown_at_rest(snapshot) {
+            return;
+        }
+        let Some(slot) = self.shown(snapshot).or_else(|| self.find(&snapshot.id.socket)) else {
             self.begin_by_snapshot(snapshot, out);
             return;
         };

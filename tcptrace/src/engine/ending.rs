@@ -127,6 +127,7 @@ impl Engine {
         life.reported = true;
         life.stays.trim();
         life.rare = None;
+        self.fresh.push((life.id, slot));
     }
 
     /// The last fd of an ended life was closed at `at`, or (`None`) we wait for that no longer.

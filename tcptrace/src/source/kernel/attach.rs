@@ -1,6 +1,7 @@
 //! Loading and attaching.
 
 use std::thread;
+use std::time::Duration;
 
 use aya::EbpfLoader;
 use aya::maps::{HashMap, PerCpuArray, RingBuf};
@@ -83,6 +84,8 @@ pub struct Options {
     pub scope: Scope,
     /// Count stays in the kernel instead of sending events; BTF path only.
     pub counting: Option<Counting>,
+    /// How long the walk through all open files may keep the start; what it leaves is [`Kernel::take_walk`]'s. `None`: to its end.
+    pub patience: Option<Duration>,
     /// For the test of the self-test: attach the main program to this BTF tracepoint of the same shape instead.
     pub deaf: bool,
 }
@@ -188,7 +191,7 @@ impl Kernel {
             kernel.attach_optional("diagnose", "inet_sock_set_state", &types);
         }
         kernel.keep_main();
-        kernel.adopt(&types);
+        kernel.adopt(&types, options.patience);
         Ok(kernel)
     }
 
@@ -329,7 +332,7 @@ impl Kernel {
             log,
             counters,
             stacks,
-            holders: None,
+            walk: None,
             ebpf,
         })
     }
@@ -351,7 +354,7 @@ fn config(options: &Options) -> Config {
     if let Some(counting) = &options.counting {
         config.by = counting.bits();
         config.of = counting.of();
-        config.minis = if options.want.timers { u32::MAX } else { counting.minis };
+        config.minis = counting.minis;
         config.owners = (counting.owners() || !options.scope.pids.is_empty()).into();
         config.filtered = options.scope.is_narrow().into();
     }
