@@ -14,6 +14,8 @@ mod beside;
 mod dwell;
 #[path = "live_hist/log.rs"]
 mod log;
+#[path = "live_hist/ruled.rs"]
+mod ruled;
 #[path = "live_hist/scope.rs"]
 mod scope;
 #[path = "live_hist/shift.rs"]

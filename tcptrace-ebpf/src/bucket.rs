@@ -35,13 +35,16 @@ const GUESS: [u8; 32] = [
 ];
 
 /// Slots of a state: one an octave, and what has no length.
-pub const SLOTS: u32 = 67;
+pub const SLOTS: u32 = 68;
 
 /// Slot of stays that began before tracing did.
 pub const AT_LEAST: u32 = 65;
 
 /// Slot of stays of unknown beginning.
 pub const UNKNOWN: u32 = 66;
+
+/// Slot of what goes on in timewait sockets that user space was not told of: not over yet, but by the kernel's rule within a minute.
+pub const RULED: u32 = 67;
 
 /// Slot and place in it of a length: slot 0 is for up to 1 ns, slot `o + 1` for `2^o < ns <= 2^(o + 1)`.
 #[must_use]

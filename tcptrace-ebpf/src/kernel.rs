@@ -1,6 +1,7 @@
 //! The programs and what they share.
 
 mod accept;
+mod brief;
 mod change;
 mod classic;
 mod config;
@@ -8,11 +9,14 @@ mod derived;
 mod diagnose;
 mod filter;
 mod fork;
+mod group;
 mod held;
 mod histogram;
 mod memory;
+mod mini;
 mod neighbour;
 mod nested;
+mod octave;
 mod ring;
 mod sock;
 mod stack;

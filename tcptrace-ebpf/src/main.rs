@@ -5,10 +5,12 @@
 //! | `offsets`, `config` | constants that the loader sets |
 //! | `sock` | reading a `struct sock` |
 //! | `task` | who acts |
-//! | `memory` | what is remembered of a socket |
+//! | `memory`, `brief` | what is remembered of a socket |
 //! | `filter` | which sockets pass |
 //! | `ring` | the way to user space |
 //! | `change` | the record of a state change |
+//! | `octave`, `group` | where histograms count, and for whom |
+//! | `mini` | what becomes a timewait socket |
 //! | `derived` | what histograms count beside stays |
 //! | `state_change`, `nested`, `classic`, `histogram`, `accept`, `neighbour`, `timer`, `fork`, `held`, `stack`, `diagnose` | the programs |
 

@@ -27,7 +27,7 @@ pub use held::Held;
 pub use histogram::{Group, Milestones, Octave, Peer, ROWS, Ready, STATES, by, of, role, row};
 pub use neighbour::{Neighbour, what};
 pub use offsets::{ABSENT, Offsets};
-pub use remembered::{AcceptedBy, Memory, how, memory};
+pub use remembered::{AcceptedBy, Memory, OPEN_SOCKETS, Open, how, memory};
 pub use state_change::{StateChange, flag};
 pub use taken::{DUMP, FRAMES, Taken};
 

@@ -98,8 +98,10 @@ fn build(root: &Path, folder: &Path, tools: &Toolchain) -> Result<Vec<u8>> {
     must(&mut cargo)?;
     let linked = folder.join(TARGET).join("release").join(CRATE);
     let stripped = folder.join("tcptrace.bpf.o");
-    // DWARF made the BTF and is of no use to the kernel.
-    must(tools.objcopy().arg("--strip-debug").arg(&linked).arg(&stripped))?;
+    // DWARF made the BTF and is of no use to the kernel. Nor are the lines of each instruction (.BTF.ext), of which it would read some
+    // ten thousand at each start: they are more than half of the object, and only in a verifier's log they would be seen.
+    let lines = ["--remove-section", ".BTF.ext", "--remove-section", ".rel.BTF.ext"];
+    must(tools.objcopy().arg("--strip-debug").args(lines).arg(&linked).arg(&stripped))?;
     read(&stripped)
 }
 

@@ -10,12 +10,14 @@ use aya_ebpf::helpers::generated::bpf_sk_storage_get;
 use aya_ebpf::macros::{btf_map, map};
 use aya_ebpf::maps::{HashMap, LruHashMap};
 use tcptrace_ebpf::bucket::{self, AT_LEAST, UNKNOWN};
-use tcptrace_ebpf::wire::{Group, Memory, Milestones, Peer, Ready, by, lost, of, role, row};
+use tcptrace_ebpf::wire::{Memory, Milestones, Peer, Ready, by, lost, of, role, row};
 
-use super::change::{SOCK_DEAD, SOCK_DONE};
 use super::config::{config, constant, offsets};
-use super::histogram::{CLOSING, FIN_WAIT2, Length, add, add_to, is_fastopen, stay, wants, whose};
+use super::group::Whose;
+use super::histogram::{BY_RULE, is_fastopen, stay};
 use super::memory as memories;
+use super::mini::{CLOSING, FIN_WAIT2, Mini};
+use super::octave::{self, Length};
 use super::ring;
 use super::sock::{Sock, member, read_kernel};
 use super::state_change::{CLOSE, CLOSE_WAIT, ESTABLISHED, FIN_WAIT1, LAST_ACK, LISTEN, SYN_RECV, SYN_SENT};
@@ -51,94 +53,55 @@ static READY: HashMap<u64, Ready> = HashMap::with_max_entries(1, 0);
 #[map]
 static PEERS: LruHashMap<Peer, u32> = LruHashMap::with_max_entries(1, 0);
 
-/// Counts what a change of state ends.
+/// Counts what a change of state ends, except what user space is told of.
 #[inline(always)]
 pub(super) fn count(
     now: u64,
     sock: Sock,
     (from, to): (u8, u8),
-    error: u16,
+    (mini, told): (Mini, bool),
     mut remembered: Option<&mut Memory>,
+    since: Milestones,
+    whose: &Whose,
 ) {
     let asked = constant!(config(), of);
+    if asked & !of::STATES == 0 {
+        return;
+    }
     let known = remembered.as_deref().map_or(0, |remembered| remembered.role);
-    let mut since = Milestones { born_ns: 0, fin_ns: 0 };
-    if asked & (of::LIFETIME | of::FIN_TO_FIN) != 0 {
-        since = milestones(now, sock, (from, to));
-    }
     if asked & of::ACCEPT_WAIT != 0 && known == role::ACCEPT {
-        wait_for_accept(now, sock, (from, to), remembered.as_deref_mut());
+        wait_for_accept(now, sock, (from, to), whose);
     }
-    let flags = sock.flags();
-    let done = flags & SOCK_DONE != 0;
+    if !whose.wanted {
+        return;
+    }
     let (mut row, mut length) = (0, (UNKNOWN, 0, 0));
-    let passive = from == SYN_RECV;
-    let shaken = asked & of::HANDSHAKE != 0 && to == ESTABLISHED && (from == SYN_SENT || passive);
-    if shaken {
+    if asked & of::HANDSHAKE != 0 && to == ESTABLISHED && (from == SYN_SENT || from == SYN_RECV) {
         row = row::HANDSHAKE;
+        let passive = from == SYN_RECV;
+        let rtt = round_trip(sock, passive, remembered.as_deref_mut());
         if !passive {
             length = stay(now, from, remembered.as_deref());
+        } else if known == role::ACCEPT {
+            length = rtt;
         }
     }
     if asked & of::REACTION != 0 && from == CLOSE_WAIT && to == LAST_ACK {
         row = row::REACTION;
         length = stay(now, from, remembered.as_deref());
     }
-    if asked & of::FIN_TO_FIN != 0 {
-        let both = from == FIN_WAIT1 && to == CLOSING;
-        let waited = from == FIN_WAIT2 && to == CLOSE && error == 0 && done;
-        if both || waited {
-            row = row::FIN_TO_FIN;
-            length = passed(now, since.fin_ns, known);
-        }
-    }
-    // An orphan in FIN_WAIT_2 goes on as a timewait socket (Linux `net/ipv4/tcp.c`: `__tcp_close`); user space hears of its end.
-    let linger2 = sock.tcp().map_or(0, |tcp| member!(tcp.pointer(), linger2: i32));
-    let orphan = from == FIN_WAIT2 && error == 0 && !done && flags & SOCK_DEAD != 0 && linger2 >= 0;
-    let over = asked & of::LIFETIME != 0 && to == CLOSE && from != LISTEN && from != CLOSE && !orphan;
-    if row == 0 && !over {
-        return;
-    }
-    let mut group = Group::default();
-    if !belongs(sock, to, remembered.as_deref_mut(), true, &mut group) {
-        return;
-    }
-    if shaken {
-        let rtt = round_trip(sock, passive, remembered);
-        if passive && known == role::ACCEPT {
-            length = rtt;
-        }
+    let both_fins = (from == FIN_WAIT1 && to == CLOSING) || (from == FIN_WAIT2 && mini == Mini::TimeWait);
+    if asked & of::FIN_TO_FIN != 0 && both_fins {
+        row = row::FIN_TO_FIN;
+        length = passed(now, since.fin_ns, known);
     }
     if row != 0 {
-        put(&group, row, length);
+        octave::count(&whose.group, row, length);
     }
-    if over {
-        put(&group, row::LIFETIME, passed(now, since.born_ns, known));
-    }
-}
-
-/// Whether the filter wants it; where lengths are grouped `group` is filled in.
-#[inline(always)]
-fn belongs(sock: Sock, to: u8, remembered: Option<&mut Memory>, settled: bool, group: &mut Group) -> bool {
-    if constant!(config(), by) == 0 {
-        return wants(sock, to, remembered, settled);
-    }
-    match whose(sock, to, remembered, settled) {
-        Some(found) => {
-            *group = found;
-            true
-        }
-        None => false,
-    }
-}
-
-/// Counts a length.
-#[inline(always)]
-fn put(group: &Group, row: u32, length: Length) {
-    if constant!(config(), by) == 0 {
-        add(row, length);
-    } else {
-        add_to(group, row, length);
+    let over = to == CLOSE && from != LISTEN && !(mini == Mini::Orphan && told);
+    if asked & of::LIFETIME != 0 && over {
+        let lasted = if mini == Mini::Orphan { BY_RULE } else { passed(now, since.born_ns, known) };
+        octave::count(&whose.group, row::LIFETIME, lasted);
     }
 }
 
@@ -156,13 +119,19 @@ fn passed(now: u64, began: u64, role: u8) -> Length {
     }
 }
 
+/// Nothing was seen.
+pub(super) const NEVER: Milestones = Milestones { born_ns: 0, fin_ns: 0 };
+
 /// What is known of the socket, this change included.
 #[inline(always)]
-fn milestones(now: u64, sock: Sock, (from, to): (u8, u8)) -> Milestones {
+pub(super) fn milestones(now: u64, sock: Sock, (from, to): (u8, u8)) -> Milestones {
+    if constant!(config(), of) & (of::LIFETIME | of::FIN_TO_FIN) == 0 {
+        return NEVER;
+    }
     let born = (from == CLOSE && to == SYN_SENT) || (from == LISTEN && (to == SYN_RECV || to == ESTABLISHED));
     let create = born || to == FIN_WAIT1;
     if !create && to != CLOSE && to != CLOSING {
-        return Milestones { born_ns: 0, fin_ns: 0 };
+        return NEVER;
     }
     let flags = if create { BPF_SK_STORAGE_GET_F_CREATE as u64 } else { 0 };
     // SAFETY: the verifier knows both pointers; null or the socket's own storage.
@@ -180,7 +149,7 @@ fn milestones(now: u64, sock: Sock, (from, to): (u8, u8)) -> Milestones {
         if create {
             ring::count_lost(lost::MEMORY);
         }
-        return Milestones { born_ns: 0, fin_ns: 0 };
+        return NEVER;
     };
     if born {
         stored.born_ns = now;
@@ -222,7 +191,7 @@ fn round_trip(sock: Sock, passive: bool, remembered: Option<&mut Memory>) -> Len
 
 /// An accepted connection is established, and waits; or it is over.
 #[inline(always)]
-fn wait_for_accept(now: u64, sock: Sock, (from, to): (u8, u8), remembered: Option<&mut Memory>) {
+fn wait_for_accept(now: u64, sock: Sock, (from, to): (u8, u8), whose: &Whose) {
     let address = sock.pointer() as u64;
     if to == CLOSE {
         let _ = READY.remove(&address);
@@ -232,10 +201,10 @@ fn wait_for_accept(now: u64, sock: Sock, (from, to): (u8, u8), remembered: Optio
         return;
     }
     // Which process it will belong to is known at accept().
-    let mut ready = Ready { cookie: sock.cookie(), since_ns: now, group: Group::default() };
-    if !belongs(sock, to, remembered, false, &mut ready.group) {
+    if !whose.admitted {
         return;
     }
+    let ready = Ready { cookie: sock.cookie(), since_ns: now, group: whose.group };
     if READY.insert(&address, &ready, 0).is_err() {
         ring::count_lost(lost::MEMORY);
     }
@@ -273,5 +242,5 @@ pub(super) fn accepted(now: u64, address: u64, cookie: u64, pid: u32) {
         group.pid = pid;
     }
     let length = if ready.is_some() { length } else { (UNKNOWN, 0, 0) };
-    put(&group, row::ACCEPT_WAIT, length);
+    octave::count(&group, row::ACCEPT_WAIT, length);
 }

@@ -71,6 +71,8 @@ plain! {
         pub reqsk_timer_handler: u64,
         /// Our own pid: its events always pass (self-test).
         pub own_pid: u32,
+        /// Histograms: at most so many new timewait sockets are told in about a second; the rest is counted.
+        pub minis: u32,
         /// IPPROTO_MPTCP passes too.
         pub mptcp: u8,
         /// Only sockets of the pids in the map `PIDS`.
@@ -99,7 +101,7 @@ plain! {
         /// The kernel gives tracing programs neither socket storage (Linux 5.11) nor cookies (5.12): what is remembered is found by
         /// address, and a cookie is known only where somebody has asked for it.
         pub by_address: u8,
-        pub pad: [u8; 3],
+        pub pad: [u8; 7],
         pub uid: [u32; FILTERS],
         pub ns: [u32; FILTERS],
         pub port: [PortRange; FILTERS],

@@ -42,6 +42,22 @@ impl Memory {
     };
 }
 
+/// A place in the table of open sockets.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Open {
+    /// Which socket's; 0 = nobody's.
+    pub key: u64,
+    pub memory: Memory,
+    /// A cache line for each.
+    pub pad: u64,
+}
+
+const _: () = assert!(size_of::<Open>() == 64);
+
+/// Places in the table of open sockets: a power of two.
+pub const OPEN_SOCKETS: u32 = 1 << 15;
+
 /// Bits of [`Memory::flags`].
 pub mod memory {
     /// A pid of `--pid` has to do with it.

@@ -34,6 +34,8 @@ struct Rest {
 impl Rest {
     /// Before the next look at timewait sockets.
     const OFTEN: Self = Self { times: 39, longest: Duration::from_secs(20) };
+    /// The same where the ends that it shows are counted and nothing else.
+    const SELDOM: Self = Self { times: 399, longest: Duration::from_secs(30) };
     /// Before a dump of everything, which mends what is wrong in the table after a loss.
     const URGENT: Self = Self { times: 9, longest: Duration::from_secs(5) };
 
@@ -84,6 +86,8 @@ pub(super) struct Dumps {
     busy: bool,
     /// When the last dump was over, and how long it had kept the processor.
     last: Option<(Instant, Duration)>,
+    /// How long it rests from looks at timewait sockets.
+    rest: Rest,
     /// When anything was asked for last.
     looked: Instant,
     /// A dump of everything is to come as soon as may be.
@@ -93,8 +97,13 @@ pub(super) struct Dumps {
 impl Dumps {
     /// Starts it with a dump of everything. It finishes the `walk` through open files, whose owners it then knows; without one /proc is
     /// asked. Of several holders one of `pids` is taken, else that with the lowest pid. On the classic path (`cookies` false) the engine cannot match
-    /// sockets by cookie.
-    pub(super) fn start(walk: Option<Walk>, pids: Vec<u32>, cookies: bool) -> io::Result<Self> {
+    /// sockets by cookie. Where the kernel half is `counting` there is less to see.
+    pub(super) fn start(
+        walk: Option<Walk>,
+        pids: Vec<u32>,
+        cookies: bool,
+        counting: bool,
+    ) -> io::Result<Self> {
         let (requests, todo) = channel();
         let (tell, answers) = mpsc::channel(4);
         thread::Builder::new().name("sock_diag".into()).spawn(move || {
@@ -119,7 +128,8 @@ impl Dumps {
             Worker { tell, owners, cookies, overflows, missed }.work(&todo);
         })?;
         let looked = Instant::now();
-        let mut dumps = Self { requests, answers, busy: false, last: None, looked, owed: false };
+        let rest = if counting { Rest::SELDOM } else { Rest::OFTEN };
+        let mut dumps = Self { requests, answers, busy: false, last: None, rest, looked, owed: false };
         dumps.ask(Request::everything());
         Ok(dumps)
     }
@@ -127,7 +137,7 @@ impl Dumps {
     /// Asks for a dump, unless one is under way or has only just been: then the caller asks again, or for everything need not.
     pub(super) fn ask(&mut self, request: Request) {
         let request = if self.owed { Request::everything() } else { request };
-        let rest = if request.states == ALL_STATES { Rest::URGENT } else { Rest::OFTEN };
+        let rest = if request.states == ALL_STATES { Rest::URGENT } else { self.rest };
         let now = Instant::now();
         if self.busy || self.last.is_some_and(|last| rest.until(last) > now) {
             self.owed |= request == Request::everything();

@@ -12,6 +12,7 @@ use super::output;
 use super::spool::Inlet;
 use crate::engine::histogram::book::Book;
 use crate::engine::histogram::group::By;
+use crate::engine::histogram::ruled::Ruled;
 use crate::engine::update::Update;
 use crate::failure::{ExitCode, Failure};
 use crate::model::state::TcpState;
@@ -42,6 +43,8 @@ enum Out {
 struct State {
     plan: Hist,
     book: Book,
+    /// What the kernel half has counted and is not over yet.
+    ruled: Ruled,
     out: Out,
     log: Option<Log<BufWriter<File>>>,
     picture: Option<File>,
@@ -100,6 +103,7 @@ impl Tally {
         let max_groups = usize::try_from(plan.max_groups).unwrap_or(usize::MAX);
         Ok(Self(Rc::new(RefCell::new(State {
             book: Book::new(plan.by.clone(), plan.asked.clone(), max_groups),
+            ruled: Ruled::default(),
             out,
             log: log.map(|file| Log::new(BufWriter::new(file), anchor, names())),
             picture,
@@ -123,8 +127,18 @@ impl Tally {
     /// # Errors
     /// The counters cannot be read.
     pub(super) fn count(&self, kernel: &mut Kernel) -> io::Result<()> {
-        let state = &mut *self.0.borrow_mut();
-        kernel.counted(&mut |counted| state.book.count(&counted))
+        let State { book, ruled, .. } = &mut *self.0.borrow_mut();
+        let now = Kernel::now();
+        ruled.settle(now, book);
+        kernel.counted(&mut |counted| {
+            ruled.keep(now, &counted);
+            book.count(&counted);
+        })
+    }
+
+    /// The kernel has not made some timewait sockets of a namespace.
+    pub(super) fn overflowed(&self, netns: u32) {
+        self.0.borrow_mut().ruled.overflowed(netns);
     }
 
     /// When something is to be shown next.

@@ -1,6 +1,7 @@
 //! A tracing run: start, follow, finish.
 
 mod adopt;
+mod counting;
 mod finish;
 mod stacks;
 mod start;
@@ -319,6 +320,9 @@ impl Run<'_> {
                 let looked = events.iter().filter_map(Event::dumped_at).max();
                 self.catch_up(looked.unwrap_or_default());
                 for event in events {
+                    if let (Event::TimeWaitOverflow { netns, .. }, Some(tally)) = (&event, &self.tally) {
+                        tally.overflowed(*netns);
+                    }
                     if self.concerns(&event) {
                         self.desk.observe(&event);
                     }

@@ -7,6 +7,7 @@ pub mod book;
 pub mod bucket;
 pub mod counted;
 pub mod group;
+pub mod ruled;
 pub mod sample;
 pub mod shift;
 
@@ -35,9 +36,7 @@ impl Histogram {
                 *self.buckets.entry(bucket::of(ns)).or_default() += 1;
                 self.add(1, u128::from(ns), ns, ns);
             }
-            (_, Evidence::AtLeast) => self.at_least += 1,
-            (_, Evidence::Estimated) => self.estimated += 1,
-            _ => self.unknown += 1,
+            (_, evidence) => self.add_beside(evidence, 1),
         }
     }
 
@@ -54,10 +53,13 @@ impl Histogram {
         self.longest = Some(self.longest.map_or(longest, |known| known.max(longest)));
     }
 
-    /// Counts stays beside the buckets.
-    pub fn add_beside(&mut self, at_least: u64, unknown: u64) {
-        self.at_least += at_least;
-        self.unknown += unknown;
+    /// Counts stays beside the buckets, where exact ones have no place.
+    pub fn add_beside(&mut self, evidence: Evidence, count: u64) {
+        match evidence {
+            Evidence::AtLeast => self.at_least += count,
+            Evidence::Estimated => self.estimated += count,
+            Evidence::Exact | Evidence::Unknown => self.unknown += count,
+        }
     }
 
     /// Stays in the buckets.
@@ -153,8 +155,9 @@ impl Histogram {
         if let (Some(shortest), Some(longest)) = (other.shortest, other.longest) {
             self.add(other.count, other.sum, shortest, longest);
         }
-        self.add_beside(other.at_least, other.unknown);
-        self.estimated += other.estimated;
+        for (evidence, count) in other.beside() {
+            self.add_beside(evidence, count);
+        }
     }
 }
 

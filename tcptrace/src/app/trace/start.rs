@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, timeout_at};
 
+use super::counting::counting;
 use super::{Run, adopt, say};
 use crate::app::desk::Desk;
 use crate::app::dumps::{Answer, Dumps};
@@ -21,7 +22,7 @@ use crate::plan::{Kind, Record, Trace};
 use crate::recording::{Header, Sysctl};
 use crate::sink::record::Recorder;
 use crate::source::capabilities::{Capabilities, Capability};
-use crate::source::kernel::{Attach, AttachError, Counting, Kernel, Options, Path, Scope, Want};
+use crate::source::kernel::{Attach, AttachError, Kernel, Options, Path, Scope, Want};
 use crate::source::process_tree::ProcessTree;
 use crate::source::processes::Processes;
 use crate::source::sandbox::{self, Needs};
@@ -70,12 +71,7 @@ impl<'a> Run<'a> {
             Kind::Hist(hist) => Some(hist),
             Kind::Stream | Kind::Lives(_) | Kind::Stuck(_) => None,
         };
-        let counting = hist.filter(|hist| hist.in_kernel).map(|hist| Counting {
-            by: hist.by.clone(),
-            max_groups: hist.max_groups,
-            asked: hist.asked.clone(),
-            batches: std::env::var_os("TCPTRACE_TEST_SINGLY").is_none(),
-        });
+        let counting = hist.and_then(counting);
         let mut options = Options {
             attach: plan.attach,
             want: Want {
@@ -144,7 +140,8 @@ impl<'a> Run<'a> {
             if plan.sandbox { sandbox::enter(needs(plan, record, walk.is_none())) } else { Vec::new() };
         let processes = Processes::watch(desk.gate.filter_mut().pids.iter().copied());
         let late = walk.as_ref().is_some_and(|walk| !walk.is_over());
-        let dumps = (!plan.raw).then(|| Dumps::start(walk, pids, kernel.path() == Path::Btf)).transpose();
+        let cookies = kernel.path() == Path::Btf;
+        let dumps = (!plan.raw).then(|| Dumps::start(walk, pids, cookies, counting)).transpose();
         let dumps = match dumps {
             Ok(dumps) => dumps,
             Err(error) => {

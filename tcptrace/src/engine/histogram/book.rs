@@ -118,12 +118,11 @@ impl Book {
     pub fn count(&mut self, counted: &Counted) {
         let Counted { group, measure, stays } = counted;
         match stays {
-            Stays::AtLeast(count) => {
-                self.with(*group, *measure, *count, &|histogram, _| histogram.add_beside(*count, 0));
-            }
-            Stays::Unknown(count) => {
-                self.with(*group, *measure, *count, &|histogram, _| histogram.add_beside(0, *count));
-            }
+            Stays::AtLeast(count) => self.beside(*group, *measure, Evidence::AtLeast, *count),
+            Stays::Estimated(count) => self.beside(*group, *measure, Evidence::Estimated, *count),
+            Stays::Unknown(count) => self.beside(*group, *measure, Evidence::Unknown, *count),
+            // Not over yet.
+            Stays::Ruled(_) => {}
             Stays::Measured { first, counts, sum, shortest, longest } => {
                 let used = || (*first..).zip(counts).filter(|(_, count)| **count > 0);
                 let (Some((low, _)), Some((high, _))) = (used().next(), used().last()) else { return };
@@ -139,6 +138,10 @@ impl Book {
                 });
             }
         }
+    }
+
+    fn beside(&mut self, group: Group, measure: Measure, evidence: Evidence, count: u64) {
+        self.with(group, measure, count, &|histogram, _| histogram.add_beside(evidence, count));
     }
 
     /// Does it to both histograms of a group; the second argument tells the recent one. Whose group it was counted for, if any.

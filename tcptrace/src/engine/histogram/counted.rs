@@ -32,6 +32,10 @@ pub enum Stays {
     },
     /// They began before tracing did.
     AtLeast(u64),
-    /// Nobody knows when they began.
+    /// Their lengths are estimated.
+    Estimated(u64),
+    /// Nobody knows when they began, or ended.
     Unknown(u64),
+    /// They go on in timewait sockets of which nobody was told: [`Ruled`](super::ruled::Ruled) knows when they are over.
+    Ruled(u64),
 }

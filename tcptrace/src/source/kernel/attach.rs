@@ -273,6 +273,9 @@ impl Kernel {
         let (groups, octaves) = counting.map_or((1, 1), Counting::room);
         loader.map_max_entries("GROUPS", groups).map_max_entries("GROUP_STAYS", octaves);
         loader.map_max_entries("STAYS", counting.map_or(1, |counting| counting.rows() * SLOTS));
+        if counting.is_some_and(|counting| !counting.owners()) && options.scope.pids.is_empty() {
+            loader.map_max_entries("OPEN", wire::OPEN_SOCKETS);
+        }
         // They are made anew for each connection: as many as may wait, or be near.
         if counting.is_some_and(|counting| counting.of() & of::ACCEPT_WAIT != 0) {
             loader.map_max_entries("READY", 1 << 16);
@@ -351,6 +354,7 @@ fn config(options: &Options) -> Config {
     if let Some(counting) = &options.counting {
         config.by = counting.bits();
         config.of = counting.of();
+        config.minis = counting.minis;
         config.owners = (counting.owners() || !options.scope.pids.is_empty()).into();
         config.filtered = options.scope.is_narrow().into();
     }

@@ -6,7 +6,7 @@ use aya::Ebpf;
 use aya::maps::{MapData, PerCpuArray, PerCpuValues};
 use aya::util::nr_cpus;
 use rustc_hash::FxHashMap;
-use tcptrace_ebpf::bucket::{AT_LEAST, SLOTS, UNKNOWN};
+use tcptrace_ebpf::bucket::{AT_LEAST, RULED, SLOTS, UNKNOWN};
 use tcptrace_ebpf::wire::{self, Octave, ROWS, STATES, by, of, row};
 
 use super::Kernel;
@@ -32,6 +32,8 @@ pub struct Counting {
     pub max_groups: u32,
     /// What is counted.
     pub asked: Asked,
+    /// At most so many new timewait sockets are told of in about a second; the rest is counted.
+    pub minis: u32,
     /// Read the counters in batches where the kernel has them.
     pub batches: bool,
 }
@@ -213,6 +215,7 @@ fn grown(
     let stays = match slot {
         AT_LEAST => Stays::AtLeast(counts.iter().sum()),
         UNKNOWN => Stays::Unknown(counts.iter().sum()),
+        RULED => Stays::Ruled(counts.iter().sum()),
         _ => Stays::Measured {
             first: u16::try_from(slot * 16).unwrap_or(u16::MAX),
             counts,
