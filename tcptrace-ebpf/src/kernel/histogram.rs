@@ -22,7 +22,7 @@ use super::sock::{Sock, TcpSock, member};
 use super::state_change::{
     ABORTED, CLOSE, ESTABLISHED, LISTEN, MPTCP, SYN_RECV, SYN_SENT, TCP, arguments, is_ours, own, remember,
 };
-use super::task;
+use super::task::{self, Comm};
 
 pub(super) const FIN_WAIT2: u8 = 5;
 pub(super) const CLOSING: u8 = 11;
@@ -124,10 +124,10 @@ fn tell(
     let (netns, cgroup) = memories::belongings(remembered.as_deref_mut(), sock);
     let facts = facts(sock, tcp, to, netns);
     if ours || passes(&facts, remembered.as_deref()) {
-        let actor_comm = if actor == 0 { [0; 16] } else { task::current_comm() };
+        let actor_comm = if actor == 0 { Comm::NONE } else { task::current_comm() };
         let sent = Change { now, sock, tcp, from, to, protocol, error, locked, actor, cgroup, facts: &facts };
         if let Some(mut room) = ring::reserve(loss) {
-            sent.write(room.as_mut_ptr(), remembered.as_deref(), &actor_comm);
+            sent.write(room.as_mut_ptr(), remembered.as_deref(), actor_comm);
             ring::submit(room, now);
         }
     }
