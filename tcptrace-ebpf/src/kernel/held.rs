@@ -54,13 +54,14 @@ pub fn held(ctx: *mut TaskFile) -> i32 {
         if (family != 2 && family != 10) || (protocol != 6 && protocol != 262) {
             return 0;
         }
-        let mut comm = core::mem::MaybeUninit::<Comm>::zeroed();
+        let mut comm = core::mem::MaybeUninit::<Comm>::uninit();
         let pid = member!(task.cast::<u8>(), task_tgid: u32);
         aya_ebpf::helpers::generated::bpf_probe_read_kernel(
             comm.as_mut_ptr().cast(),
             16,
             task.cast::<u8>().add(constant!(offsets(), task_comm) as usize).cast(),
         );
+        // Written in any case: zeros where it cannot be read.
         let comm = comm.assume_init();
         let (mut owner_pid, mut owner_how) = (0, 0);
         if let Some(memory) = memory::of(sock, true).as_mut() {
@@ -80,7 +81,7 @@ pub fn held(ctx: *mut TaskFile) -> i32 {
             None => 0,
         };
         let state = member!(sk, skc_state: u8);
-        let mut held = Held {
+        let held = Held {
             cookie: sock.cookie(),
             inode: member!(sk, sk_ino: u64),
             cgroup: sock.cgroup(),
@@ -101,9 +102,8 @@ pub fn held(ctx: *mut TaskFile) -> i32 {
             owner_how,
             keepalive: (sock.flags() & SOCK_KEEPOPEN != 0) as u8,
             pad: 0,
-            comm: [0; 16],
+            comm: comm.bytes(),
         };
-        comm.put(&raw mut held.comm);
         bpf_seq_write((*(*ctx).meta).seq.cast(), (&raw const held).cast(), size_of::<Held>() as u32);
     }
     0

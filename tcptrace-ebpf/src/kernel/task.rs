@@ -43,6 +43,7 @@ pub(super) fn is_kernel_thread() -> bool {
 /// A task's name, as two words: to set or copy sixteen bytes the compiler calls a function, and in a program that calls functions of
 /// its own verifiers before Linux 6.2 take every number for one that matters, and look at a thousand ways where there are ten.
 #[derive(Clone, Copy)]
+#[repr(transparent)]
 pub(super) struct Comm([u64; 2]);
 
 impl Comm {
@@ -71,6 +72,12 @@ impl Comm {
             words.write(self.0[0]);
             words.add(1).write(self.0[1]);
         }
+    }
+
+    #[inline(always)]
+    pub(super) fn bytes(self) -> [u8; 16] {
+        // SAFETY: two words of plain numbers.
+        unsafe { core::mem::transmute(self.0) }
     }
 
     /// Whether it begins with these letters.

@@ -166,10 +166,11 @@ impl Engine {
         mini.peer_reset = None;
         let expires = snapshot.timer.map(|timer| snapshot.at + Duration::from_nanos(timer.expires_ns));
         if last.state == TcpState::FinWait2 && snapshot.state == TcpState::TimeWait {
-            // Its timer was set for a minute when it got the FIN.
+            // Its timer was set for a minute when it got the FIN; the kernel may have looked later than it was asked.
             let (at, error_ns) = match expires {
                 Some(expires) => {
-                    ((expires - mini::TIME_WAIT), 2_000_000_000 / u64::from(self.config.hz.max(1)))
+                    let (at, (latest, _)) = (expires - mini::TIME_WAIT, entry(snapshot));
+                    (at, latest.since(at).max(2_000_000_000 / u64::from(self.config.hz.max(1))))
                 }
                 None => (snapshot.at, snapshot.at.since(before)),
             };
