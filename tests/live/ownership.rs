@@ -161,7 +161,8 @@ fn no_kernel_thread_ever_owns_a_socket() {
             let owner = &record["owner"];
             assert!(owner.is_null() || owner["pid"] == actor.pid() && owner["comm"] == "busy", "{record}");
         }
-        assert_eq!(run.transitions().count(), 500 * 6 + 2);
+        let odd: Vec<_> = run.lives().into_iter().filter(|life| life.len() != 3).collect();
+        assert_eq!(run.transitions().count(), 500 * 6 + 2, "{attach}: {odd:#?}");
     }
 }
 

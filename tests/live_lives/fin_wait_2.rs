@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tcptrace::model::state::TcpState;
 
+use crate::support_lives::ability::has;
 use crate::support_lives::lab::send;
 use crate::support_lives::packet::{ACK, Ear, SYN, Segment, inject};
 use crate::support_lives::sock::{end_writing, linger, linger2};
@@ -99,7 +100,12 @@ fn an_orphan_that_gets_data_resets() {
     last(200);
     send(&pair.server, 100);
     let life = lab.life(pair.c);
-    life.was(CLOSER, "rst_sent data_after_close").lasted("FIN_WAIT_2", 190..700, "exact");
+    if has("reset_reasons") {
+        life.was(CLOSER, "rst_sent data_after_close").lasted("FIN_WAIT_2", 190..700, "exact");
+    } else {
+        // Kernels without them tell of no RST of a timewait socket: all that is seen is that it is gone.
+        life.was(CLOSER, "unknown").lasted("FIN_WAIT_2", 190..2500, "estimated");
+    }
     drop(pair.server);
     lab.life(pair.s).was("SYN_RECV ESTABLISHED CLOSE_WAIT", "rst_received").has("bytes_sent", 100);
 }

@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use rustix::net::{SendFlags, connect, listen, sendto};
 use tcptrace::model::state::TcpState;
 
+use crate::support_lives::ability::has_member;
 use crate::support_lives::sock::{cookie, nonblocking, socket};
 use crate::support_lives::{Lab, Tracer, last};
 
@@ -37,7 +38,13 @@ fn a_fast_open_child_has_a_true_syn_recv() {
     drop(server);
     let life = lab.life(s);
     life.was("SYN_RECV ESTABLISHED CLOSE_WAIT LAST_ACK", "fin").ours("accept").has("bytes_received", 5);
-    life.lasted("SYN_RECV", 200..3000, "exact").has("handshake_rtt_us", serde_json::Value::Null);
+    if has_member("tcp_sock.syn_fastopen_child") {
+        life.lasted("SYN_RECV", 200..3000, "exact");
+    } else {
+        // It looks like any other child, whose SYN_RECV has no length.
+        assert!(life.stay("SYN_RECV")["ns"].is_null(), "{:#}", life.0);
+    }
+    life.has("handshake_rtt_us", serde_json::Value::Null);
     lab.life(c).ours("connect").has("end", "time_wait");
 }
 
@@ -61,6 +68,14 @@ fn a_fast_open_child_that_is_closed_early_is_never_established() {
     let life = lab.life(s);
     assert!(life.path().starts_with("SYN_RECV FIN_WAIT_1"), "{:#}", life.0);
     life.ours("accept").has("closed_by", "local");
+}
+
+fn speaks_mptcp() -> Option<Lab> {
+    if !std::path::Path::new("/proc/sys/net/mptcp/enabled").exists() {
+        println!("skipped: this kernel has no MPTCP");
+        return None;
+    }
+    Lab::alone(&[("mptcp/enabled", "1")])
 }
 
 fn mptcp(lab: &Lab) -> (TcpListener, TcpStream, TcpStream) {
@@ -87,7 +102,7 @@ fn talk(pair: (TcpListener, TcpStream, TcpStream)) {
 
 #[test]
 fn mptcp_is_told_as_its_subflows_and_with_mptcp_as_the_connection_too() {
-    let Some(lab) = Lab::alone(&[("mptcp/enabled", "1")]) else { return };
+    let Some(lab) = speaks_mptcp() else { return };
     let with = Tracer::start(&["--mptcp"]);
     let pair = mptcp(&lab);
     let port = pair.1.local_addr().unwrap().port();
@@ -110,7 +125,7 @@ fn mptcp_is_told_as_its_subflows_and_with_mptcp_as_the_connection_too() {
 
 #[test]
 fn a_plain_client_of_an_mptcp_listener_is_plain() {
-    let Some(lab) = Lab::alone(&[("mptcp/enabled", "1")]) else { return };
+    let Some(lab) = speaks_mptcp() else { return };
     let listener = lab.b().inside(|| {
         let socket = socket(MPTCP);
         rustix::net::bind(&socket, &SocketAddr::from((lab.address(true), 0))).unwrap();

@@ -12,6 +12,16 @@ pub(crate) fn names(record: &Value, cookie: &str) -> bool {
 
 /// Whether this kernel has it: the name of one of preflight's checks.
 pub(crate) fn has(name: &str) -> bool {
+    check(name)["severity"] == "ok"
+}
+
+/// Whether this kernel's structs have this member, which the program reads.
+pub(crate) fn has_member(name: &str) -> bool {
+    let absent = check("struct_members")["observed"]["absent"].as_array();
+    !absent.is_some_and(|absent| absent.iter().any(|absent| absent == name))
+}
+
+fn check(name: &str) -> &'static Value {
     static CHECKS: OnceLock<Vec<Value>> = OnceLock::new();
     let checks = CHECKS.get_or_init(|| {
         let output =
@@ -20,6 +30,5 @@ pub(crate) fn has(name: &str) -> bool {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     });
     let check = checks.iter().find(|check| check["check"] == name);
-    let check = check.unwrap_or_else(|| panic!("preflight says nothing of {name}: {checks:#?}"));
-    check["severity"] == "ok"
+    check.unwrap_or_else(|| panic!("preflight says nothing of {name}: {checks:#?}"))
 }

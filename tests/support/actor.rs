@@ -12,6 +12,8 @@ use rustix::io::Errno;
 use rustix::net::sockopt::{self, Timeout};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, Shutdown, SocketFlags, SocketType};
 
+use super::patience::slowness;
+
 /// In the environment of an actor.
 const ROLE: &str = "TCPTRACE_TEST_ACTOR";
 
@@ -126,7 +128,7 @@ fn made(family: &str) -> io::Result<OwnedFd> {
     let socket = net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     // accept and connect too: a test must not hang.
     for which in [Timeout::Recv, Timeout::Send] {
-        sockopt::set_socket_timeout(&socket, which, Some(Duration::from_secs(20)))?;
+        sockopt::set_socket_timeout(&socket, which, Some(Duration::from_secs(20) * slowness()))?;
     }
     Ok(socket)
 }
@@ -218,6 +220,8 @@ fn burst(listener: &OwnedFd, count: u32) -> io::Result<String> {
         last = SocketAddr::try_from(net::getsockname(&client)?)?.port();
         sockopt::set_socket_linger(&client, Some(Duration::ZERO))?;
         drop(client);
+        // Until the RST is there: a close() before it is a state change more.
+        let _ = net::recv(&server, &mut [0], RecvFlags::empty());
         drop(server);
     }
     Ok(last.to_string())

@@ -2,8 +2,13 @@
 
 use std::time::Duration;
 
-/// Longer than anything here takes on a loaded machine; `TCPTRACE_TEST_SLOWNESS` is how much slower this one is, an emulated one.
+/// How much slower than other machines this one is, an emulated one: `TCPTRACE_TEST_SLOWNESS`.
+pub(crate) fn slowness() -> u32 {
+    let factor = std::env::var("TCPTRACE_TEST_SLOWNESS").ok();
+    factor.and_then(|factor| factor.parse().ok()).unwrap_or(1)
+}
+
+/// Longer than anything here takes on a loaded machine.
 pub(crate) fn patience() -> Duration {
-    let slowness = std::env::var("TCPTRACE_TEST_SLOWNESS").ok();
-    Duration::from_secs(30) * slowness.and_then(|factor| factor.parse().ok()).unwrap_or(1)
+    Duration::from_secs(30) * slowness()
 }

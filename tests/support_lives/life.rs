@@ -1,12 +1,19 @@
 //! One `lifecycle` record, and what tests ask of it.
 
-use std::ops::RangeBounds;
+use std::ops::Range;
 
 use serde_json::Value;
+
+use super::patience::slowness;
 
 /// A record.
 #[derive(Clone, Debug)]
 pub(crate) struct Life(pub(crate) Value);
+
+/// Nothing is shorter on a slow machine, and much is longer.
+fn within(ns: u64, ms: &Range<u64>) -> bool {
+    (ms.start..ms.end * u64::from(slowness())).contains(&(ns / 1_000_000))
+}
 
 impl Life {
     /// `end` or `end detail`; `-` while it lives.
@@ -43,18 +50,18 @@ impl Life {
         self
     }
 
-    /// Checks how long the only stay in `state` lasted, milliseconds, and how that is known.
-    pub(crate) fn lasted(&self, state: &str, ms: impl RangeBounds<u64>, evidence: &str) -> &Self {
+    /// Checks how long the only stay in `state` lasted, milliseconds on a machine that is not slow, and how that is known.
+    pub(crate) fn lasted(&self, state: &str, ms: Range<u64>, evidence: &str) -> &Self {
         self.nth_lasted(0, state, ms, evidence);
         self.stay(state);
         self
     }
 
     /// The same of the `nth` stay in that state.
-    pub(crate) fn nth_lasted(&self, nth: usize, state: &str, ms: impl RangeBounds<u64>, evidence: &str) {
+    pub(crate) fn nth_lasted(&self, nth: usize, state: &str, ms: Range<u64>, evidence: &str) {
         let stay = self.stays().iter().filter(|stay| stay["state"] == state).nth(nth);
         let stay = stay.unwrap_or_else(|| panic!("no {state} in {:#}", self.0));
-        let good = stay["ns"].as_u64().is_some_and(|ns| ms.contains(&(ns / 1_000_000)));
+        let good = stay["ns"].as_u64().is_some_and(|ns| within(ns, &ms));
         assert!(good && stay["evidence"] == evidence, "{state}, {evidence}: {stay} in {:#}", self.0);
     }
 
@@ -65,8 +72,8 @@ impl Life {
     }
 
     /// Checks that a field in nanoseconds is so many milliseconds.
-    pub(crate) fn took(&self, key: &str, ms: impl RangeBounds<u64>) -> &Self {
-        let good = self.0[key].as_u64().is_some_and(|ns| ms.contains(&(ns / 1_000_000)));
+    pub(crate) fn took(&self, key: &str, ms: Range<u64>) -> &Self {
+        let good = self.0[key].as_u64().is_some_and(|ns| within(ns, &ms));
         assert!(good, "{key} in {:#}", self.0);
         self
     }

@@ -1,5 +1,8 @@
 //! What the live tests of lifecycles need: namespaces, a running tcptrace, sockets with options, packets of our own.
 
+#[expect(dead_code, reason = "other tests ask for the rest")]
+#[path = "../support/ability.rs"]
+pub(crate) mod ability;
 pub(crate) mod lab;
 pub(crate) mod life;
 pub(crate) mod other;

@@ -14,10 +14,13 @@ pub(crate) fn cookie(of: &impl AsFd) -> u64 {
     sockopt::socket_cookie(of).unwrap()
 }
 
-/// A TCP socket that has done nothing yet; `protocol` 0 for TCP.
+/// A TCP socket that has done nothing yet, with a cookie from its first event on; `protocol` 0 for TCP.
 pub(crate) fn socket(protocol: u32) -> OwnedFd {
     let protocol = NonZeroU32::new(protocol).map(Protocol::from_raw);
-    socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, protocol).unwrap()
+    let made = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, protocol).unwrap();
+    // It has none before somebody asks, which eBPF may not do before Linux 5.12.
+    cookie(&made);
+    made
 }
 
 pub(crate) fn any() -> SocketAddrV4 {

@@ -73,9 +73,10 @@ impl TestBinary {
         kind == "test" && (name.starts_with("live") || name == "diag" || name.starts_with("diag_"))
     }
 
-    /// The names of its tests that a filter of libtest chooses; an empty one chooses all.
-    pub(crate) fn tests(&self, filter: &str) -> Result<Vec<String>> {
-        let list = output_of(Command::new(&self.executable).args(["--list", "--format", "terse", filter]))?;
+    /// The names of its tests that any of these filters of libtest chooses; none chooses all.
+    pub(crate) fn tests(&self, filters: &[String]) -> Result<Vec<String>> {
+        let list =
+            output_of(Command::new(&self.executable).args(["--list", "--format", "terse"]).args(filters))?;
         Ok(list.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect())
     }
 }

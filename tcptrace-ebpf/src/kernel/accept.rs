@@ -38,7 +38,9 @@ pub fn accepted(ctx: TracePointContext) -> u32 {
     // Only a filter or a grouping by pid needs it in the kernel; else the record tells user space, which remembers.
     let owners = constant!(config(), owners) != 0;
     if owners || constant!(config(), by_pid) != 0 {
-        let by = AcceptedBy { cookie, pid, pad: 0, comm };
+        let mut by = AcceptedBy { cookie, pid, ..AcceptedBy::default() };
+        // SAFETY: aligned in an AcceptedBy.
+        unsafe { comm.put(&raw mut by.comm) };
         let _ = memory::ACCEPTED.insert(&sk, &by, 0);
         if owners || !memory::is_wanted(pid) {
             return 0;
@@ -50,7 +52,16 @@ pub fn accepted(ctx: TracePointContext) -> u32 {
     ring::send(now, lost::HINTS, |room: *mut Accepted| {
         // SAFETY: a reserved record of this type.
         unsafe {
-            room.write(Accepted { kind: kind::ACCEPTED, pad: [0; 3], pid, at_ns: now, sk, cookie, comm })
+            room.write(Accepted {
+                kind: kind::ACCEPTED,
+                pad: [0; 3],
+                pid,
+                at_ns: now,
+                sk,
+                cookie,
+                comm: [0; 16],
+            });
+            comm.put(&raw mut (*room).comm);
         };
     });
     0

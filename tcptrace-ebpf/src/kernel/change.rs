@@ -5,6 +5,7 @@ use tcptrace_ebpf::wire::{Memory, StateChange, flag, kind, memory};
 use super::config::{constant, offsets};
 use super::filter::Facts;
 use super::sock::{Address, Sock, TcpSock, member};
+use super::task::Comm;
 
 // Bits of sk_flags, `enum sock_flags` of Linux `include/net/sock.h`.
 pub(super) const SOCK_DEAD: u64 = 1;
@@ -29,7 +30,7 @@ pub(super) struct Change<'a> {
 
 impl Change<'_> {
     #[inline(always)]
-    pub(super) fn write(&self, room: *mut StateChange, remembered: Option<&Memory>, actor_comm: &[u8; 16]) {
+    pub(super) fn write(&self, room: *mut StateChange, remembered: Option<&Memory>, actor_comm: Comm) {
         let sock = self.sock.pointer();
         let sk_flags = self.sock.flags();
         let attached = self.sock.is_attached();
@@ -77,8 +78,8 @@ impl Change<'_> {
             r.uid = self.facts.uid.unwrap_or(0);
             r.owner_pid = remembered.owner_pid;
             r.actor_pid = self.actor;
-            r.owner_comm = remembered.owner_comm;
-            r.actor_comm = *actor_comm;
+            Comm::of(&remembered.owner_comm).put(&raw mut r.owner_comm);
+            actor_comm.put(&raw mut r.actor_comm);
             r.owner_how = remembered.owner_how;
             r.role = remembered.role;
             r.pad = 0;
@@ -105,15 +106,16 @@ impl Change<'_> {
                 r.bytes_sent = member!(tcp, bytes_sent: u64).wrapping_sub(member!(tcp, bytes_retrans: u64));
                 r.bytes_received = member!(tcp, bytes_received: u64);
             } else {
-                r.unanswered = 0;
-                r.linger2 = 0;
-                r.srtt_us = 0;
-                r.retransmits = 0;
-                r.segments_out = 0;
-                r.segments_in = 0;
-                r.unacked = 0;
-                r.bytes_sent = 0;
-                r.bytes_received = 0;
+                // One by one: the compiler would call a function for what lies together, see `Comm`.
+                (&raw mut r.unanswered).write_volatile(0);
+                (&raw mut r.linger2).write_volatile(0);
+                (&raw mut r.srtt_us).write_volatile(0);
+                (&raw mut r.retransmits).write_volatile(0);
+                (&raw mut r.segments_out).write_volatile(0);
+                (&raw mut r.segments_in).write_volatile(0);
+                (&raw mut r.unacked).write_volatile(0);
+                (&raw mut r.bytes_sent).write_volatile(0);
+                (&raw mut r.bytes_received).write_volatile(0);
             }
             r.flags = flags;
         }

@@ -17,7 +17,7 @@ use super::state_change::{
     CLOSE, CLOSE_WAIT, ESTABLISHED, FIN_WAIT1, LAST_ACK, LISTEN, MPTCP, SYN_RECV, SYN_SENT, TCP, is_ours,
     remember,
 };
-use super::task;
+use super::task::{self, Comm};
 
 /// Reads the classic event's field `$field`; 0 where the layout has none.
 macro_rules! event {
@@ -63,13 +63,13 @@ pub fn state_change_classic(ctx: TracePointContext) -> u32 {
         (from, to),
         (CLOSE, SYN_SENT | LISTEN) | (LISTEN, CLOSE) | (ESTABLISHED, FIN_WAIT1) | (CLOSE_WAIT, LAST_ACK)
     );
-    let comm = if acts { task::current_comm() } else { [0; 16] };
-    let worker = comm.first_chunk::<8>() == Some(b"kworker/");
+    let comm = if acts { task::current_comm() } else { Comm::NONE };
+    let worker = comm.begins_with(*b"kworker/");
     let actor = if acts && !worker { task::current_pid() } else { 0 };
     if let Some(remembered) = remembered.as_deref_mut() {
         // A new life, whatever lived at this address before.
         if from == CLOSE || (from, to) == (LISTEN, SYN_RECV) {
-            *remembered = Memory::NONE;
+            memories::clear(remembered);
         }
         let by = match to {
             SYN_SENT => how::CONNECT,
@@ -84,9 +84,10 @@ pub fn state_change_classic(ctx: TracePointContext) -> u32 {
         } else if remembered.owner_pid == 0
             && let Some(accepted) = memories::accepter(address)
         {
-            claim(remembered, accepted.pid, &accepted.comm, how::ACCEPT);
+            // SAFETY: aligned in an AcceptedBy.
+            claim(remembered, accepted.pid, unsafe { Comm::of(&accepted.comm) }, how::ACCEPT);
         } else if actor != 0 && (by != how::CLOSE || remembered.owner_pid == 0) {
-            claim(remembered, actor, &comm, by);
+            claim(remembered, actor, comm, by);
         }
         if to == LISTEN && remembered.flags & memory::WATCHED != 0 {
             memories::watch_port(event!(ctx, sport: u16));
@@ -136,8 +137,8 @@ pub fn state_change_classic(ctx: TracePointContext) -> u32 {
                 r.uid = 0;
                 r.owner_pid = remembered.owner_pid;
                 r.actor_pid = actor;
-                r.owner_comm = remembered.owner_comm;
-                r.actor_comm = comm;
+                Comm::of(&remembered.owner_comm).put(&raw mut r.owner_comm);
+                comm.put(&raw mut r.actor_comm);
                 r.owner_how = remembered.owner_how;
                 r.unanswered = 0;
                 r.role = 0;

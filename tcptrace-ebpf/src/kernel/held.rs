@@ -9,6 +9,7 @@ use tcptrace_ebpf::wire::{Held, how};
 use super::config::{constant, offsets};
 use super::memory;
 use super::sock::{Sock, load, member};
+use super::task::Comm;
 
 /// TCP_CLOSE (Linux `include/net/tcp_states.h`).
 const CLOSE: u8 = 7;
@@ -53,19 +54,21 @@ pub fn held(ctx: *mut TaskFile) -> i32 {
         if (family != 2 && family != 10) || (protocol != 6 && protocol != 262) {
             return 0;
         }
-        let mut comm = [0u8; 16];
+        let mut comm = core::mem::MaybeUninit::<Comm>::uninit();
         let pid = member!(task.cast::<u8>(), task_tgid: u32);
         aya_ebpf::helpers::generated::bpf_probe_read_kernel(
             comm.as_mut_ptr().cast(),
             16,
             task.cast::<u8>().add(constant!(offsets(), task_comm) as usize).cast(),
         );
+        // Written in any case: zeros where it cannot be read.
+        let comm = comm.assume_init();
         let (mut owner_pid, mut owner_how) = (0, 0);
         if let Some(memory) = memory::of(sock, true).as_mut() {
             // What an event taught is better; a pid of `--pid` is better than another holder.
             let unknown = memory.owner_pid == 0;
             if unknown || (memory.owner_how == how::FD_TABLE && memory::is_wanted(pid)) {
-                memory::claim(memory, pid, &comm, how::FD_TABLE);
+                memory::claim(memory, pid, comm, how::FD_TABLE);
             }
             (owner_pid, owner_how) = (memory.owner_pid, memory.owner_how);
         }
@@ -99,7 +102,7 @@ pub fn held(ctx: *mut TaskFile) -> i32 {
             owner_how,
             keepalive: (sock.flags() & SOCK_KEEPOPEN != 0) as u8,
             pad: 0,
-            comm,
+            comm: comm.bytes(),
         };
         bpf_seq_write((*(*ctx).meta).seq.cast(), (&raw const held).cast(), size_of::<Held>() as u32);
     }

@@ -24,7 +24,7 @@ use super::sock::{Sock, member};
 use super::state_change::{
     ABORTED, CLOSE, ESTABLISHED, LISTEN, MPTCP, SYN_RECV, SYN_SENT, TCP, arguments, is_ours, own, remember,
 };
-use super::task;
+use super::task::{self, Comm};
 
 // Into the entry that the macro makes: where the kernel guards its returns, a call costs more than most of what is done here.
 #[btf_tracepoint]
@@ -109,10 +109,10 @@ fn tell(
     let tcp = sock.tcp();
     let (netns, cgroup) = memories::belongings(remembered.as_deref_mut(), sock);
     let facts = facts(sock, tcp, to, netns);
-    let actor_comm = if actor == 0 { [0; 16] } else { task::current_comm() };
+    let actor_comm = if actor == 0 { Comm::NONE } else { task::current_comm() };
     let sent = Change { now, sock, tcp, from, to, protocol, error, locked, actor, cgroup, facts: &facts };
     if let Some(mut room) = ring::reserve(loss) {
-        sent.write(room.as_mut_ptr(), remembered.as_deref(), &actor_comm);
+        sent.write(room.as_mut_ptr(), remembered.as_deref(), actor_comm);
         ring::submit(room, now);
     }
 }

@@ -17,6 +17,7 @@ use tcptrace_ebpf::wire::{AcceptedBy, Memory, how, lost, memory};
 use super::config::{config, constant};
 use super::ring;
 use super::sock::Sock;
+use super::task::Comm;
 
 /// A socket-storage map with BPF_F_CLONE, which aya's own type does not offer. The layout is that of a BTF map definition.
 #[repr(C)]
@@ -106,6 +107,16 @@ pub(super) fn by_address(address: u64, create: bool) -> *mut Memory {
     MEMORY_BY_ADDRESS.get_ptr_mut(&address).unwrap_or(null_mut())
 }
 
+/// Makes it one of which nothing is remembered. Word by word, lest the compiler call a function for it: see [`Comm`].
+#[inline(always)]
+pub(super) fn clear(memory: &mut Memory) {
+    let words = core::ptr::from_mut(memory).cast::<u64>();
+    for index in 0..size_of::<Memory>() / size_of::<u64>() {
+        // SAFETY: inside of it, which is 8-byte aligned and may be all zeros.
+        unsafe { words.add(index).write_volatile(0) };
+    }
+}
+
 /// Forgets a socket: its address will be somebody else's.
 #[inline(always)]
 pub(super) fn forget(address: u64) {
@@ -148,12 +159,13 @@ pub(super) fn is_wanted(pid: u32) -> bool {
 
 /// Records a claim of ownership.
 #[inline(always)]
-pub(super) fn claim(memory: &mut Memory, pid: u32, comm: &[u8; 16], claim: u8) {
+pub(super) fn claim(memory: &mut Memory, pid: u32, comm: Comm, claim: u8) {
     // What a listener handed down is not the child's own doing.
     let inherited = memory.owner_how == how::LISTENER || memory.owner_pid == 0;
     memory.owner_pid = pid;
     memory.owner_how = claim;
-    memory.owner_comm = *comm;
+    // SAFETY: aligned in a Memory.
+    unsafe { comm.put(&raw mut memory.owner_comm) };
     if is_wanted(pid) {
         memory.flags |= memory::WATCHED;
     } else if inherited {

@@ -12,7 +12,7 @@ use super::memory::{self as memories, claim};
 use super::nested;
 use super::ring;
 use super::sock::Sock;
-use super::task;
+use super::task::{self, Comm};
 
 pub(super) const TCP: u16 = 6;
 pub(super) const MPTCP: u16 = 262;
@@ -85,13 +85,14 @@ pub(super) fn take(sock: Sock, from: u8, to: u8, loss: u32) {
     let ours = is_ours(actor, remembered.as_deref());
     if ours || filter::passes(&facts, remembered.as_deref()) {
         let actor_comm = match remembered.as_deref() {
-            _ if actor == 0 => [0; 16],
-            Some(remembered) if remembered.owner_pid == actor => remembered.owner_comm,
+            _ if actor == 0 => Comm::NONE,
+            // SAFETY: aligned in a Memory.
+            Some(remembered) if remembered.owner_pid == actor => unsafe { Comm::of(&remembered.owner_comm) },
             _ => task::current_comm(),
         };
         let sent = Change { now, sock, tcp, from, to, protocol, error, locked, actor, cgroup, facts: &facts };
         if let Some(mut room) = ring::reserve(loss) {
-            sent.write(room.as_mut_ptr(), remembered.as_deref(), &actor_comm);
+            sent.write(room.as_mut_ptr(), remembered.as_deref(), actor_comm);
             ring::submit(room, now);
         }
     }
@@ -117,7 +118,7 @@ pub(super) fn own(remembered: &mut Memory, sock: Sock, from: u8, to: u8, actor: 
             remembered.flags = 0;
             if actor != 0 {
                 let by = if to == LISTEN { how::LISTEN } else { how::CONNECT };
-                claim(remembered, actor, &task::current_comm(), by);
+                claim(remembered, actor, task::current_comm(), by);
             }
             if to == LISTEN && constant!(config(), by_address) != 0 && remembered.flags & memory::WATCHED != 0
             {
@@ -136,9 +137,10 @@ pub(super) fn own(remembered: &mut Memory, sock: Sock, from: u8, to: u8, actor: 
             if let Some(by) = memories::accepter(sock.pointer() as u64)
                 && (constant!(config(), by_address) != 0 || by.cookie == sock.cookie())
             {
-                claim(remembered, by.pid, &by.comm, how::ACCEPT);
+                // SAFETY: aligned in an AcceptedBy.
+                claim(remembered, by.pid, unsafe { Comm::of(&by.comm) }, how::ACCEPT);
             } else if actor != 0 {
-                claim(remembered, actor, &task::current_comm(), how::CLOSE);
+                claim(remembered, actor, task::current_comm(), how::CLOSE);
             }
         }
         _ if actor != 0 && actor != remembered.owner_pid && memories::is_wanted(actor) => {
@@ -152,7 +154,7 @@ pub(super) fn own(remembered: &mut Memory, sock: Sock, from: u8, to: u8, actor: 
 #[inline(always)]
 fn begin(remembered: &mut Memory, sock: Sock, from: u8, to: u8) {
     if from == CLOSE || from == LISTEN && to != CLOSE {
-        *remembered = Memory::NONE;
+        memories::clear(remembered);
     }
     if from == LISTEN && to == SYN_RECV {
         let _ = memories::accepter(sock.pointer() as u64);

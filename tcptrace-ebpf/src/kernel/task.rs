@@ -1,8 +1,10 @@
 //! The current task, where it means something.
 
+use core::mem::MaybeUninit;
+
 use aya_ebpf::bindings::bpf_pidns_info;
-use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_get_ns_current_pid_tgid};
-use aya_ebpf::helpers::{bpf_get_current_comm, bpf_get_current_pid_tgid};
+use aya_ebpf::helpers::bpf_get_current_pid_tgid;
+use aya_ebpf::helpers::generated::{bpf_get_current_comm, bpf_get_current_task, bpf_get_ns_current_pid_tgid};
 
 use super::config::{config, constant, offsets};
 use super::sock::read_kernel;
@@ -38,8 +40,60 @@ pub(super) fn is_kernel_thread() -> bool {
     read_kernel::<u32>(task, constant!(offsets(), task_flags)).unwrap_or(0) & KERNEL_THREAD != 0
 }
 
-/// Its name now.
+/// A task's name, as two words: to set or copy sixteen bytes the compiler calls a function, and in a program that calls functions of
+/// its own verifiers before Linux 6.2 take every number for one that matters, and look at a thousand ways where there are ten.
+#[derive(Clone, Copy)]
+#[repr(transparent)]
+pub(super) struct Comm([u64; 2]);
+
+impl Comm {
+    pub(super) const NONE: Self = Self([0; 2]);
+
+    /// Reads a record's.
+    ///
+    /// # Safety
+    /// It is 8-byte aligned, as in every record.
+    #[inline(always)]
+    pub(super) unsafe fn of(name: &[u8; 16]) -> Self {
+        let words = name.as_ptr().cast::<u64>();
+        // SAFETY: sixteen bytes; the caller's promise.
+        unsafe { Self([words.read(), words.add(1).read()]) }
+    }
+
+    /// Writes it into a record.
+    ///
+    /// # Safety
+    /// `to` can be written and is 8-byte aligned, as in every record.
+    #[inline(always)]
+    pub(super) unsafe fn put(self, to: *mut [u8; 16]) {
+        let words = to.cast::<u64>();
+        // SAFETY: sixteen bytes; the caller's promise.
+        unsafe {
+            words.write(self.0[0]);
+            words.add(1).write(self.0[1]);
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn bytes(self) -> [u8; 16] {
+        // SAFETY: two words of plain numbers.
+        unsafe { core::mem::transmute(self.0) }
+    }
+
+    /// Whether it begins with these letters.
+    #[inline(always)]
+    pub(super) fn begins_with(self, letters: [u8; 8]) -> bool {
+        self.0[0] == u64::from_ne_bytes(letters)
+    }
+}
+
+/// Its name now; empty where the kernel does not tell.
 #[inline(always)]
-pub(super) fn current_comm() -> [u8; 16] {
-    bpf_get_current_comm().unwrap_or_default()
+pub(super) fn current_comm() -> Comm {
+    let mut comm = MaybeUninit::<Comm>::uninit();
+    // SAFETY: the helper writes all sixteen bytes, zeros where it fails.
+    unsafe {
+        bpf_get_current_comm(comm.as_mut_ptr().cast(), size_of::<Comm>() as u32);
+        comm.assume_init()
+    }
 }

@@ -242,6 +242,9 @@ fn without_facts(life: &Life, rare: Option<&Rare>, event: &StateChange, traced: 
 pub(crate) fn after_reset(held: &Held, reason: Option<ResetReason>) -> Option<Ending> {
     Some(match reason {
         Some(ResetReason::AbortOnData) => because(End::RstSent, "data_after_close"),
+        // Before Linux 6.10 no reason is told. Whom a received RST has closed sends none himself, so this one is the cause, and the
+        // kernel called its own end a received reset (Linux `net/ipv4/tcp_input.c:tcp_rcv_state_process`, TCPABORTONDATA).
+        None if held.data_after_close => because(End::RstSent, "data_after_close"),
         // A RST was received and nothing else was said: our own RSTs of other kinds are no cause.
         _ if held.data_after_close => return None,
         Some(ResetReason::AbortOnClose) => because(End::RstSent, "unread_data"),

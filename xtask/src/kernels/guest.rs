@@ -22,8 +22,8 @@ const MEMORY: &str = "1536";
 pub(crate) struct Guest<'a> {
     pub(crate) root: &'a Path,
     pub(crate) binaries: &'a [TestBinary],
-    /// A filter of libtest; empty for all.
-    pub(crate) only: &'a str,
+    /// Filters of libtest; none for all.
+    pub(crate) only: &'a [String],
     /// How much more time everything may take than on this host.
     pub(crate) slowness: u32,
     /// Instead of tests: a command for the guest's shell.
@@ -33,7 +33,8 @@ pub(crate) struct Guest<'a> {
 }
 
 impl Guest<'_> {
-    /// Boots the kernel; all that the tests printed, in `folder/NAME.log`. What the kernel printed is in `folder/NAME.console`.
+    /// Boots the kernel; all that the tests printed, in `folder/NAME.log`. What the kernel printed, and the tests' stderr, is in
+    /// `folder/NAME.console`.
     pub(crate) fn boot(&self, image: &Image, folder: &Path, name: &str) -> Result<PathBuf> {
         fs::create_dir_all(folder)?;
         let initrd = folder.join(format!("{name}.cpio"));
@@ -98,14 +99,15 @@ impl Guest<'_> {
                 writeln!(script, "bash -c '{}' </dev/null >/dev/ttyS1 2>&1", command.replace('\'', "'\\''"));
         }
         for TestBinary { name, folder, .. } in self.binaries {
+            // What goes to stderr must not stand between a test's name and its verdict.
             let _ = write!(
                 script,
                 "cd /root; CARGO_MANIFEST_DIR={} TCPTRACE_LIVE=1 TCPTRACE_TEST_SLOWNESS={} timeout {} /tests/{name} --test-threads 1 \
-                 --show-output {} </dev/null >/dev/ttyS1 2>&1\necho \"{END} {name} $?\" >/dev/ttyS1\n",
+                 --show-output {} </dev/null >/dev/ttyS1 2>/dev/ttyS0\necho \"{END} {name} $?\" >/dev/ttyS1\n",
                 folder.display(),
                 self.slowness,
                 self.limit.as_secs(),
-                self.only,
+                self.only.join(" "),
             );
         }
         let _ = write!(script, "echo '{DONE}' >/dev/ttyS1\nsync\npoweroff -f\n");

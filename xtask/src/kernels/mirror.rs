@@ -169,21 +169,31 @@ fn unpack(debs: &Path, into: &Path) -> Result<()> {
     for deb in fs::read_dir(debs)? {
         must(Command::new("dpkg-deb").arg("-x").arg(deb?.path()).arg(whole.path()))?;
     }
+    let (vmlinuz, modules) = parts_of(whole.path())?;
     let kept = tempfile::tempdir_in(debs.parent().unwrap_or(debs))?;
-    let boot = fs::read_dir(whole.path().join("boot")).context("the kernel's package has no /boot")?;
-    let vmlinuz = boot
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz")))
-        .context("the kernel's package has no vmlinuz")?;
     fs::rename(vmlinuz, kept.path().join("vmlinuz"))?;
     fs::create_dir_all(kept.path().join("lib"))?;
-    let modules = ["lib/modules", "usr/lib/modules"].map(|path| whole.path().join(path));
-    let modules = modules.iter().find(|path| path.is_dir()).context("the kernel's package has no modules")?;
     fs::rename(modules, kept.path().join("lib/modules"))?;
     let image = Image::open(kept.path().to_owned())?;
     must(Command::new(tool("depmod")).arg("-b").arg(kept.path()).arg(&image.release))?;
     let _ = fs::remove_dir_all(into);
     fs::rename(kept.keep(), into).with_context(|| format!("cannot make {}", into.display()))
+}
+
+/// Where unpacked packages have the kernel and its modules: in /boot and /lib/modules, or, since 7.2, both in /usr/lib/modules.
+fn parts_of(whole: &Path) -> Result<(PathBuf, PathBuf)> {
+    let modules = ["lib/modules", "usr/lib/modules"].map(|path| whole.join(path));
+    let modules =
+        modules.into_iter().find(|path| path.is_dir()).context("the kernel's package has no modules")?;
+    let release = fs::read_dir(&modules)?.next().context("the kernel's package has no modules")??.path();
+    let vmlinuz = [whole.join("boot"), release]
+        .into_iter()
+        .filter_map(|folder| fs::read_dir(folder).ok())
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("vmlinuz")))
+        .context("the kernel's package has no vmlinuz")?;
+    Ok((vmlinuz, modules))
 }
 
 /// A program of root's, which an ordinary user's PATH lacks.
@@ -213,6 +223,23 @@ impl Image {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kernel_is_in_boot_or_beside_its_modules() {
+        for (vmlinuz, modules) in [
+            ("boot/vmlinuz-6.1.0-56-cloud-amd64", "lib/modules/6.1.0-56-cloud-amd64"),
+            ("usr/lib/modules/7.2.13-cloud-amd64/vmlinuz", "usr/lib/modules/7.2.13-cloud-amd64"),
+        ] {
+            let whole = tempfile::tempdir().unwrap();
+            let (vmlinuz, modules) = (whole.path().join(vmlinuz), whole.path().join(modules));
+            fs::create_dir_all(&modules).unwrap();
+            assert!(parts_of(whole.path()).is_err());
+            fs::create_dir_all(vmlinuz.parent().unwrap()).unwrap();
+            fs::write(&vmlinuz, "").unwrap();
+            let folder = modules.parent().unwrap().to_owned();
+            assert_eq!(parts_of(whole.path()).unwrap(), (vmlinuz, folder));
+        }
+    }
 
     #[test]
     fn a_kernel_s_packages_are_read_from_what_apt_shows() {

@@ -77,6 +77,9 @@ fn data_after_close_is_our_reset_although_it_looks_received() {
     let after = [Neighbour::Destroyed, sent(ResetReason::AbortOnData)];
     assert_eq!(end("FIN_WAIT1", Some(Neighbour::ResetReceived), dead, &after), "rst_sent data_after_close");
     assert_eq!(end("FIN_WAIT1", Some(Neighbour::ResetReceived), dead, &after[..1]), "rst_received");
+    // Before Linux 6.10.
+    let after = [Neighbour::Destroyed, Neighbour::ResetSent(None)];
+    assert_eq!(end("FIN_WAIT1", Some(Neighbour::ResetReceived), dead, &after), "rst_sent data_after_close");
 }
 
 #[test]
