@@ -110,6 +110,7 @@ const REFUSED: &[(&str, &[&str])] = &[
     ("--ring-size x", &["--ring-size", "8M"]),
     ("--ring-size 3G", &["2G"]),
     ("--max-connections 0", &["--max-connections"]),
+    ("--max-connections 16777216", &["--max-connections", "16777215"]),
     ("--attach magic", &["magic", "auto, btf, classic"]),
     ("-o xml", &["xml", "json"]),
     ("--nonsense", &["--nonsense", "--help"]),

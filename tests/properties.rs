@@ -105,7 +105,8 @@ fn any_event() -> impl Strategy<Value = Event> {
     });
     let snapshot = (at.clone(), 0..20_u64, any_state(), any::<bool>(), 0..90_000_u64).prop_map(
         |(at, number, state, mini, ms)| {
-            let timer = Timer { kind: TimerKind::TimeWait, expires_ns: ms * 1_000_000, retransmits: 0 };
+            let timer =
+                Timer { kind: TimerKind::TimeWait, expires_ns: ms * 1_000_000, late_ns: 0, retransmits: 0 };
             let mini = mini && matches!(state, TcpState::TimeWait | FinWait2);
             Event::Snapshot(SocketSnapshot {
                 at: Mono(at),

@@ -29,6 +29,7 @@ mod agenda;
 mod birth;
 mod cause;
 mod change;
+mod chunks;
 mod close;
 mod derived;
 mod dump;
@@ -44,6 +45,9 @@ mod neighbour;
 mod owner;
 mod peer;
 mod report;
+mod rest;
+mod resting;
+mod rests;
 mod rtt;
 mod standing;
 mod stays;
@@ -55,7 +59,10 @@ pub use dump::ALL_STATES;
 use ends::Ends;
 use graves::Graves;
 use half_open::HalfOpen;
+pub use index::MOST_CONNECTIONS;
+use life::Life;
 use loss::Loss;
+use rests::Rests;
 use rtt::Rtts;
 pub use standing::Standing;
 use table::{Slot, Table};
@@ -70,7 +77,7 @@ const FD_WAIT: Duration = Duration::from_secs(1);
 /// What the engine must know of its sources and of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// Lives held at most, timewait sockets included; beyond, the longest idle ESTABLISHED ones are evicted.
+    /// Lives held at most, timewait sockets included, 1 to [`MOST_CONNECTIONS`]; beyond, the longest idle ESTABLISHED ones are evicted.
     pub max_connections: usize,
     /// Report a lifecycle when its TIME_WAIT ends, not when it begins.
     pub through_time_wait: bool,
@@ -91,7 +98,11 @@ pub struct Config {
     /// Since when every state change of every socket has reached us, where that is so: a socket without an event since
     /// then has been in its state at least as long. `None` where the kernel half filters.
     pub complete_since: Option<Mono>,
-    /// Lengths beside stays are wanted too: [`Update::Measured`].
+    /// The kernel's own events are wanted: [`Update::Seen`].
+    pub kernel_events: bool,
+    /// Transitions are wanted: [`Update::Moved`].
+    pub transitions: bool,
+    /// Lengths beside stays are wanted: [`Update::Measured`].
     pub measures: bool,
 }
 
@@ -109,6 +120,8 @@ impl Default for Config {
             destroys: true,
             timers: false,
             complete_since: None,
+            kernel_events: true,
+            transitions: true,
             measures: false,
         }
     }
@@ -139,7 +152,10 @@ pub struct Engine {
     config: Config,
     traced: cause::Traced,
     table: Table,
+    rests: Rests,
     agenda: Agenda,
+    /// Timewait sockets that the event at hand has made, told or woken.
+    fresh: Vec<(u64, Slot)>,
     graves: Graves,
     half_open: HalfOpen,
     loss: Loss,
@@ -178,7 +194,9 @@ impl Engine {
             complete_since: config.complete_since,
             config,
             table: Table::new(!config.cookies),
+            rests: Rests::default(),
             agenda: Agenda::default(),
+            fresh: Vec::new(),
             graves: Graves::default(),
             half_open: HalfOpen::default(),
             loss: Loss::default(),
@@ -247,6 +265,7 @@ impl Engine {
                 self.loss.tell_evictions(*at, out);
             }
         }
+        self.lay_to_rest();
     }
 
     /// Settles what is held back; with `unfinished` also tells of the lives still open, in the order of their ids.
@@ -271,6 +290,7 @@ impl Engine {
             }
         }
         self.loss.tell_evictions(now, out);
+        self.lay_to_rest();
     }
 
     /// What only a dump can tell: the timewait sockets of each namespace, and after a loss everything. Empty when there
@@ -291,14 +311,22 @@ impl Engine {
     /// When something is due by itself: a [`Event::Tick`] is wanted then.
     #[must_use]
     pub fn next_due(&self) -> Option<Mono> {
-        self.agenda.next()
+        [self.agenda.next(), self.rests.next_due()].into_iter().flatten().min()
     }
 
     /// The connection that is this socket's now, if it is known and shown.
     #[must_use]
     pub fn subject(&self, socket: &SocketRef) -> Option<Subject> {
-        let life = self.table.life(self.table.find(socket)?);
-        (!life.hidden).then(|| life.subject())
+        self.with_life(socket, |life| (!life.hidden).then(|| life.subject()))?
+    }
+
+    /// What `look` sees in the life that is this socket's.
+    fn with_life<T>(&self, socket: &SocketRef, look: impl FnOnce(&Life) -> T) -> Option<T> {
+        if let Some(slot) = self.table.find(socket) {
+            return Some(look(self.table.life(slot)));
+        }
+        let rest = self.rests.find(socket.cookie?.0.get())?;
+        Some(look(&self.rests.at(rest).life(self.minute_slack_ns())))
     }
 
     /// A number for a connection that is none of ours: a dead fd.
@@ -312,6 +340,7 @@ impl Engine {
     #[must_use]
     pub fn knows(&self, snapshot: &SocketSnapshot) -> bool {
         self.shown(snapshot).is_some()
+            || snapshot.id.socket.cookie.is_some_and(|cookie| self.rests.find(cookie.0.get()).is_some())
     }
 
     /// Connections known in this run, our own not counted.
@@ -323,7 +352,7 @@ impl Engine {
     /// Connections held now, timewait sockets included.
     #[must_use]
     pub fn live(&self) -> usize {
-        self.table.len()
+        self.table.len() + self.rests.len()
     }
 
     /// Connections that left the table because it was full.
@@ -347,8 +376,16 @@ impl Engine {
     /// Does what is due by `now`.
     fn pass(&mut self, now: Mono, out: &mut dyn FnMut(Update<'_>)) {
         self.now = self.now.max(now);
-        while let Some((due, id, slot)) = self.agenda.take_due(now) {
-            if self.table.still(slot, id) {
+        loop {
+            while self
+                .rests
+                .next_due()
+                .is_some_and(|rest| rest <= now && self.agenda.next().is_none_or(|life| rest <= life))
+            {
+                self.rest_due(now);
+            }
+            let Some((due, mark, slot)) = self.agenda.take_due(now) else { return };
+            if agenda::mark(self.table.life(slot).id) == mark {
                 self.due(due, slot, out);
             }
         }

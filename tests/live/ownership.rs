@@ -3,6 +3,7 @@
 use crate::support::ability::has;
 use crate::support::ended::{Ended, moves};
 use crate::support::space::Space;
+use crate::support::tracer::{Tracer, command};
 
 /// Every record of a connection that names an owner names this one, from the `first` on all do.
 fn check_owner(run: &Ended, lport: u16, rport: u16, first: usize, pid: u32, comm: &str) {
@@ -162,5 +163,33 @@ fn no_kernel_thread_ever_owns_a_socket() {
         }
         let odd: Vec<_> = run.lives().into_iter().filter(|life| life.len() != 3).collect();
         assert_eq!(run.transitions().count(), 500 * 6 + 2, "{attach}: {odd:#?}");
+    }
+}
+
+/// Also where the walk through open files outlasts the start.
+#[test]
+fn an_older_socket_has_its_owner_from_the_first_event_on() {
+    for late in [false, true] {
+        let Some(space) = Space::new() else { return };
+        let (mut server, mut client) = (space.actor("server"), space.actor("client"));
+        let port = server.listen("l", space.at4(0)).port();
+        let mine = client.connect("c", space.at4(port));
+        server.must("accept l s");
+        let scope = space.scope("btf");
+        let words = ["-o", "json"].into_iter().chain(scope.iter().map(String::as_str));
+        let mut tracer = command(&words.collect::<Vec<_>>());
+        if late {
+            tracer.env("TCPTRACE_TEST_LATE", "1");
+        }
+        let mut tracer = Tracer::of(tracer);
+        client.must("close c");
+        tracer.wait_move(port, mine, "ESTABLISHED>CLOSE_WAIT");
+        server.must("close s");
+        tracer.wait_move(port, mine, "LAST_ACK>CLOSED");
+        let run = tracer.stop();
+        run.check();
+        if has("open_files") {
+            check_owner(&run, port, mine, 0, server.pid(), "server");
+        }
     }
 }

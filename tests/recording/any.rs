@@ -155,11 +155,13 @@ pub(crate) fn snapshot() -> impl Strategy<Value = Event> + Clone {
         TimerKind::TimeWait,
         TimerKind::Probe,
     ]);
-    let timer = (kind, number(), any::<u8>()).prop_map(|(kind, expires_ns, retransmits)| Timer {
-        kind,
-        expires_ns,
-        retransmits,
-    });
+    let timer =
+        (kind, number(), number(), any::<u8>()).prop_map(|(kind, expires_ns, late_ns, retransmits)| Timer {
+            kind,
+            expires_ns,
+            late_ns,
+            retransmits,
+        });
     let age = (number(), option::of(number()))
         .prop_map(|(at_least_ns, at_most_ns)| Age { at_least_ns, at_most_ns });
     let known = (option::of(owner()), age, option::of(timer), option::of(counters()));

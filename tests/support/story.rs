@@ -115,7 +115,12 @@ impl Teller {
     fn mini(&mut self, id: &SocketId, state: &str, left_ms: u64) {
         self.snapshot(id, state, |found| {
             found.mini = true;
-            found.timer = Some(Timer { kind: TimerKind::TimeWait, expires_ns: left_ms * MS, retransmits: 0 });
+            found.timer = Some(Timer {
+                kind: TimerKind::TimeWait,
+                expires_ns: left_ms * MS,
+                late_ns: 0,
+                retransmits: 0,
+            });
         });
     }
 

@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: what tcptrace costs and loses beside its peers, in turns, under the same load.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context as _, Result, bail};
@@ -110,25 +110,18 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
     let names = std::iter::once("no tracer").chain(contenders.iter().map(|one| one.name));
     let mut all: Vec<_> = names.map(|name| Series { name, runs: Vec::new() }).collect();
-    let stats = Stats::on()?;
     for round in 0..args.rounds as usize {
         for turn in 0..all.len() {
             // Each round begins with another contender, so that none profits from its place.
             let index = (turn + round) % all.len();
             let run = match index.checked_sub(1).and_then(|index| contenders.get(index)) {
                 None => (args.load.start()?, None),
-                Some(contender) => {
-                    let running = contender.start(folder.path())?;
-                    let before = running.programs()?;
-                    let done = args.load.start()?;
-                    (done, Some(running.end(before)?))
-                }
+                Some(contender) => timed(contender, folder.path(), &args.load)?,
             };
             println!("round {} {}: {:.1} s", round + 1, all[index].name, run.0.seconds);
             all[index].runs.push(run);
         }
     }
-    drop(stats);
     let changes = all[0].runs[0].0.changes;
     println!(
         "\n{changes} state changes a run; median (min–max) of {} rounds; ×: relative to tcptrace",
@@ -145,6 +138,23 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         must(cargo(&root).args(["bench", "--quiet", "--locked", "--package", "tcptrace", "--bench", "hot"]))?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Two runs of the load under a tracer. The kernel's own timing of programs costs two readings of a clock a run, so that it is off
+/// for all that is not the programs' time.
+fn timed(contender: &Contender, folder: &Path, load: &load::Args) -> Result<(Done, Option<Cost>)> {
+    let run = || {
+        let running = contender.start(folder)?;
+        let before = running.programs()?;
+        let done = load.start()?;
+        Ok::<_, anyhow::Error>((done, running.end(before)?))
+    };
+    let Cost { kernel_ns, runs, .. } = {
+        let _stats = Stats::on()?;
+        run()?.1
+    };
+    let (done, cost) = run()?;
+    Ok((done, Some(Cost { kernel_ns, runs, ..cost })))
 }
 
 impl Series {

@@ -1,6 +1,7 @@
 //! Dumps of sock_diag in a thread of their own: what existed before us, and answers to the engine's open questions.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,12 +10,10 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::mpsc;
 
+use super::owners::{Late, Owners};
 use crate::engine::ALL_STATES;
 use crate::model::event::Event;
-use crate::model::owner::{Owner, OwnerHow, Task};
-use crate::model::snapshot::SocketSnapshot;
-use crate::source::fd_table::FdTable;
-use crate::source::kernel::{Holders, Kernel};
+use crate::source::kernel::{Kernel, Walk};
 use crate::source::netns::Netns;
 use crate::source::netstat::Netstat;
 use crate::source::sock_diag::set::DiagSet;
@@ -24,11 +23,25 @@ const LOOK: Duration = Duration::from_secs(10);
 /// Events in one message to the loop.
 const BATCH: usize = 1024;
 
-/// A dump is followed by a pause so many times as long as it kept the processor: with many sockets, looking at them, and taking in what
-/// was seen, which costs as much again, must not become a load of its own. At most [`LONGEST_PAUSE`], so that ends that only a dump
-/// shows are not told much later.
-const PAUSE: u32 = 39;
-const LONGEST_PAUSE: Duration = Duration::from_secs(20);
+/// How many times as long as a dump kept the processor it rests at least, and how long at most: with many sockets, looking at them, and
+/// taking in what was seen, which costs as much again, must not become a load of its own, nor must what only a dump shows come much later.
+#[derive(Clone, Copy)]
+struct Rest {
+    times: u32,
+    longest: Duration,
+}
+
+impl Rest {
+    /// Before the next look at timewait sockets.
+    const OFTEN: Self = Self { times: 39, longest: Duration::from_secs(20) };
+    /// Before a dump of everything, which mends what is wrong in the table after a loss.
+    const URGENT: Self = Self { times: 9, longest: Duration::from_secs(5) };
+
+    /// Until when, after a dump that was over at `end` and `took` so much of the processor.
+    fn until(self, (end, took): (Instant, Duration)) -> Instant {
+        end + took.saturating_mul(self.times).min(self.longest)
+    }
+}
 
 /// What to dump.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,44 +69,12 @@ impl Request {
 pub(super) enum Answer {
     /// Events in order.
     Events(Vec<Event>),
+    /// The first, where the walk through open files was not over: now it is.
+    Late(Late),
     /// Something to tell the user once.
     Note(String),
     /// The request is done, and has kept the processor so long.
     Done(Duration),
-}
-
-/// Owners by cookie and by inode, from one pass over the fd tables.
-#[derive(Debug, Default)]
-pub(super) struct Owners {
-    by_cookie: Holders,
-    by_inode: FxHashMap<u64, Task>,
-}
-
-impl Owners {
-    /// From the kernel's iterator. Of several holders one of `preferred` is taken, else the first.
-    pub(super) fn of(mut holders: Holders, preferred: &dyn Fn(u32) -> bool) -> Self {
-        holders.settle(preferred);
-        Self { by_cookie: holders, by_inode: FxHashMap::default() }
-    }
-
-    /// From /proc, where there is no iterator.
-    fn of_proc(preferred: &dyn Fn(u32) -> bool) -> io::Result<Self> {
-        let table = FdTable::scan(None)?;
-        let mut owners = Self::default();
-        for inode in table.inodes() {
-            let holders = table.holders(inode);
-            if let Some(holder) = holders.iter().find(|holder| preferred(holder.pid)).or(holders.first()) {
-                owners.by_inode.insert(inode, Task { pid: holder.pid, comm: holder.comm });
-            }
-        }
-        Ok(owners)
-    }
-
-    fn owner(&self, snapshot: &SocketSnapshot) -> Option<Owner> {
-        let by_cookie = snapshot.id.socket.cookie.and_then(|cookie| self.by_cookie.holder(cookie));
-        let task = by_cookie.or_else(|| self.by_inode.get(&snapshot.id.inode?).copied())?;
-        Some(Owner { task, how: OwnerHow::FdTable })
-    }
 }
 
 /// The dumping thread.
@@ -101,41 +82,58 @@ pub(super) struct Dumps {
     requests: Sender<Request>,
     answers: mpsc::Receiver<Answer>,
     busy: bool,
-    rest_until: Option<Instant>,
+    /// When the last dump was over, and how long it had kept the processor.
+    last: Option<(Instant, Duration)>,
     /// When anything was asked for last.
     looked: Instant,
+    /// A dump of everything is to come as soon as may be.
+    owed: bool,
 }
 
 impl Dumps {
-    /// Starts it with a dump of everything. `owners` come from the kernel; without them /proc is asked, `pids` preferred. On the classic
-    /// path (`cookies` false) the engine cannot match sockets by cookie.
-    pub(super) fn start(owners: Option<Owners>, pids: Vec<u32>, cookies: bool) -> io::Result<Self> {
+    /// Starts it with a dump of everything. It finishes the `walk` through open files, whose owners it then knows; without one /proc is
+    /// asked. Of several holders one of `pids` is taken, else that with the lowest pid. On the classic path (`cookies` false) the engine cannot match
+    /// sockets by cookie.
+    pub(super) fn start(walk: Option<Walk>, pids: Vec<u32>, cookies: bool) -> io::Result<Self> {
         let (requests, todo) = channel();
         let (tell, answers) = mpsc::channel(4);
         thread::Builder::new().name("sock_diag".into()).spawn(move || {
             let preferred = move |pid: u32| pids.contains(&pid);
-            let owners = match owners {
-                Some(owners) => owners,
-                None => Owners::of_proc(&preferred).unwrap_or_else(|error| {
-                    let _ = tell.blocking_send(Answer::Note(format!("/proc cannot be read: {error}")));
-                    Owners::default()
-                }),
+            let late = walk.as_ref().is_some_and(|walk| !walk.is_over());
+            let owners = match walk {
+                Some(walk) => walk
+                    .finish()
+                    .map(|holders| Owners::of(holders, &preferred))
+                    .map_err(|why| format!("owners of older sockets are not known: {why}")),
+                None => Owners::of_proc(&preferred).map_err(|error| format!("/proc cannot be read: {error}")),
             };
+            let owners = Arc::new(owners.unwrap_or_else(|why| {
+                let _ = tell.blocking_send(Answer::Note(why));
+                Owners::default()
+            }));
+            if late {
+                let late = Late { at: Kernel::now(), owners: Arc::clone(&owners) };
+                let _ = tell.blocking_send(Answer::Late(late));
+            }
             let (overflows, missed) = (FxHashMap::default(), FxHashSet::default());
             Worker { tell, owners, cookies, overflows, missed }.work(&todo);
         })?;
         let looked = Instant::now();
-        let mut dumps = Self { requests, answers, busy: false, rest_until: None, looked };
+        let mut dumps = Self { requests, answers, busy: false, last: None, looked, owed: false };
         dumps.ask(Request::everything());
         Ok(dumps)
     }
 
-    /// Asks for a dump, unless one is under way or has only just been.
+    /// Asks for a dump, unless one is under way or has only just been: then the caller asks again, or for everything need not.
     pub(super) fn ask(&mut self, request: Request) {
+        let request = if self.owed { Request::everything() } else { request };
+        let rest = if request.states == ALL_STATES { Rest::URGENT } else { Rest::OFTEN };
         let now = Instant::now();
-        if !self.busy && self.rest_until.is_none_or(|until| until <= now) {
+        if self.busy || self.last.is_some_and(|last| rest.until(last) > now) {
+            self.owed |= request == Request::everything();
+        } else {
             self.busy = self.requests.send(request).is_ok();
-            self.looked = now;
+            (self.owed, self.looked) = (false, now);
         }
     }
 
@@ -151,7 +149,7 @@ impl Dumps {
         match self.answers.recv().await {
             Some(Answer::Done(took)) => {
                 self.busy = false;
-                self.rest_until = Some(Instant::now() + (took * PAUSE).min(LONGEST_PAUSE));
+                self.last = Some((Instant::now(), took));
                 Answer::Done(took)
             }
             Some(answer) => answer,
@@ -163,7 +161,7 @@ impl Dumps {
 /// The thread's side.
 struct Worker {
     tell: mpsc::Sender<Answer>,
-    owners: Owners,
+    owners: Arc<Owners>,
     cookies: bool,
     /// `TCPTimeWaitOverflow` of each namespace when last read.
     overflows: FxHashMap<u32, u64>,
@@ -242,7 +240,7 @@ impl Worker {
             let Some(diag) = set.diag(netns.inode) else { continue };
             let (owners, cookies, tell) = (&self.owners, self.cookies, &self.tell);
             let dumped = diag.dump(netns.inode, request.states, &mut |mut snapshot| {
-                snapshot.owner = owners.owner(&snapshot);
+                snapshot.owner = owners.of_snapshot(&snapshot);
                 if !cookies {
                     snapshot.id.socket.cookie = None;
                 }
@@ -308,7 +306,7 @@ mod tests {
         let (mut set, opened) = DiagSet::open().unwrap();
         let own = crate::source::netns::own().unwrap();
         let (tell, mut answers) = mpsc::channel(64);
-        let owners = Owners::default();
+        let owners = Arc::default();
         let (overflows, missed) = (FxHashMap::default(), FxHashSet::default());
         let mut worker = Worker { tell, owners, cookies: true, overflows, missed };
         // No namespace has this number: the kernel's begin at 0xf0000000.

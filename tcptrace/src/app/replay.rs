@@ -11,7 +11,7 @@ use super::hist::Tally;
 use super::spool::{Spool, judge};
 use super::stuck::recorded::{RecordedWatch, notes};
 use super::{output, say};
-use crate::engine::gate::Gate;
+use crate::engine::gate::{Gate, Show};
 use crate::engine::{Config, Engine};
 use crate::failure::{ExitCode, Failure};
 use crate::model::event::Event;
@@ -51,6 +51,8 @@ async fn play(plan: &Trace, header: &Header, mut replay: Replay, spool: Spool) -
     let config = Config {
         through_time_wait: matches!(&plan.kind, Kind::Lives(lives) if lives.through_time_wait),
         destroys: header.destroys && matches!(plan.kind, Kind::Lives(_)),
+        kernel_events: plan.show() == Show::KernelEvents,
+        transitions: plan.show() == Show::Transitions,
         measures: plan.measures(),
         ..config(header, plan.max_connections)
     };
@@ -66,8 +68,8 @@ async fn play(plan: &Trace, header: &Header, mut replay: Replay, spool: Spool) -
     let (mut events, mut first, mut last) = (Vec::new(), None, header.anchor.mono);
     'all: loop {
         let more = replay.next_batch(&mut events);
-        for event in events.drain(..) {
-            let at = moment(&event);
+        for event in &events {
+            let at = moment(event);
             if let Some(at) = at {
                 first.get_or_insert(at);
                 last = last.max(at);
@@ -82,20 +84,21 @@ async fn play(plan: &Trace, header: &Header, mut replay: Replay, spool: Spool) -
                 }
             }
             if let Event::Forked { child } = event {
-                desk.gate.filter_mut().pids.insert(child);
+                desk.gate.filter_mut().pids.insert(*child);
             }
-            desk.observe(&event);
+            desk.observe(event);
             if let (Some(watch), Some(at)) = (&mut watch, at)
                 && watch.is_due(at)
             {
                 look(watch, at, &mut desk)?;
             }
         }
+        events.clear();
         desk.flush();
         if stopped(&mut int, &mut term, spool.room()).await {
             break;
         }
-        spool.hand_over();
+        spool.hand_over_much();
         if let Some(trouble) = desk.trouble() {
             return Err(trouble);
         }
@@ -171,6 +174,8 @@ pub(super) fn config(header: &Header, max_connections: usize) -> Config {
         destroys: false,
         timers: header.exact,
         complete_since: header.complete_since,
+        kernel_events: false,
+        transitions: true,
         measures: false,
     }
 }

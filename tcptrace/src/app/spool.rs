@@ -14,12 +14,16 @@ use std::thread;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::sync::{Notify, oneshot};
 
+use super::outlet::Outlet;
 use crate::failure::{ExitCode, Failure};
 use crate::source::sandbox;
 
 /// So many bytes may wait for the writing thread; beyond, the loop stops taking events and the ring buffer fills, which is counted.
 /// A burst of some hundred thousand transitions into a pipe that nobody reads for a moment fits in.
 const WAITING: usize = 64 << 20;
+
+/// Where nobody waits for the lines, so many bytes are handed over at once.
+const MUCH: usize = 256 << 10;
 
 /// So many written buffers are kept for the next lines, none larger than this: memory that was touched once is cheap to fill again.
 const SPARE: usize = 8;
@@ -93,7 +97,7 @@ impl Spool {
     /// # Errors
     /// No thread can be had.
     pub(super) fn start(out: File, confined: bool) -> io::Result<Self> {
-        let mut sink = out.try_clone()?;
+        let mut sink = Outlet::new(out.try_clone()?);
         let (to_writer, batches) = channel::<Vec<u8>>();
         let (give_back, spare) = sync_channel(SPARE);
         let queue = Arc::new(Queue::default());
@@ -161,6 +165,13 @@ impl Spool {
     pub(super) async fn room(&self) {
         while !self.queue.has_room() && !self.is_broken() {
             self.queue.moved.notified().await;
+        }
+    }
+
+    /// Hands over what waits once it is worth the thread's waking up, if there is room for it.
+    pub(super) fn hand_over_much(&self) {
+        if self.inlet.0.borrow().len() >= MUCH {
+            self.hand_over();
         }
     }
 

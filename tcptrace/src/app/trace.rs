@@ -1,5 +1,6 @@
 //! A tracing run: start, follow, finish.
 
+mod adopt;
 mod finish;
 mod stacks;
 mod start;
@@ -13,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use super::desk::Desk;
 use super::dumps::{Answer, Dumps, Request};
 use super::hist::Tally;
+use super::owners::Late;
 use super::say;
 use super::spool::Spool;
 use super::stuck::watch::Watch;
@@ -110,6 +112,10 @@ struct Run<'a> {
     counted: Instant,
     /// The kernel half counts; only what it cannot judge comes here.
     counting: bool,
+    /// What came before the loop began; `None` once it is taken.
+    early: Option<Vec<Event>>,
+    /// For events that came before the kernel half knew all owners.
+    late: Option<Late>,
     int: Signal,
     term: Signal,
 }
@@ -118,6 +124,9 @@ impl Run<'_> {
     /// Takes events, hands over output, answers signals, until it is time to stop.
     async fn follow(&mut self) -> Result<Stop, Failure> {
         let deadline = self.plan.duration.map(|duration| Instant::now() + duration);
+        if let Some(stop) = self.adopt(deadline).await {
+            return Ok(stop);
+        }
         let mut tick = Instant::now() + TICK;
         loop {
             if self.desk.gate.is_done() {
@@ -188,8 +197,11 @@ impl Run<'_> {
     }
 
     fn drain(&mut self) -> usize {
-        let Self { kernel, desk, watch, processes, newest, .. } = self;
-        kernel.drain(BUDGET, |event| {
+        let Self { kernel, desk, watch, processes, newest, late, .. } = self;
+        kernel.drain(BUDGET, |mut event| {
+            if let Some(late) = late {
+                late.complete(&mut event);
+            }
             if let Some(watch) = watch {
                 watch.observe(&event, &desk.engine);
             }
@@ -209,6 +221,7 @@ impl Run<'_> {
         if !self.spool.is_full() {
             let now = Kernel::now();
             self.catch_up(now);
+            self.late.take_if(|late| late.at < now);
             self.desk.observe(&Event::Tick(now));
         }
         if Instant::now() < *tick {
@@ -311,6 +324,7 @@ impl Run<'_> {
                     }
                 }
             }
+            Answer::Late(late) => self.adopted(late),
             Answer::Note(note) => say(&format!("note: {note}")),
             Answer::Done(_) => {}
         }

@@ -27,7 +27,10 @@ impl Engine {
     ) {
         self.graves.dumped(at);
         if self.minis > 0 {
-            let minis: Vec<Slot> = self.table.indexed_by_ends().collect();
+            let mut minis: Vec<Slot> = self.table.indexed_by_ends().collect();
+            if states & 1 << TcpState::TimeWait as u8 != 0 {
+                minis.extend(self.wake_missing(netns, began));
+            }
             for slot in minis {
                 self.missing_mini(slot, began, at, netns, states, out);
             }

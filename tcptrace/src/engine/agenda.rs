@@ -6,13 +6,22 @@ use std::collections::{BinaryHeap, VecDeque};
 use super::table::Slot;
 use crate::model::time::Mono;
 
-/// A deadline, the id of its life, and where that was.
-type Entry = (Mono, u64, Slot);
+/// A deadline, the mark of its life, and where that was.
+type Entry = (Mono, Mark, Slot);
+
+/// The low half of an id: tells lives that have the same slot within some minutes.
+pub(crate) type Mark = u32;
+
+/// The mark of a life.
+pub(crate) fn mark(id: u64) -> Mark {
+    let [a, b, c, d, ..] = id.to_le_bytes();
+    Mark::from_le_bytes([a, b, c, d])
+}
 
 /// How far an entry may step back in its lane: events of two CPUs come a little out of order.
 const STEPS: usize = 8;
 
-/// Deadlines. An entry may be stale: whoever takes it compares the id and asks the life what is due.
+/// Deadlines. An entry may be stale: whoever takes it compares the mark and asks the life what is due.
 ///
 /// Nearly all deadlines lie one of a few fixed spans ahead (60 s of TIME_WAIT, a moment for the last fd), so that those of a span
 /// come in order: a queue for each takes and gives them in constant time, and touches no more than its two ends.
@@ -39,7 +48,7 @@ impl Agenda {
                 lane
             }
         };
-        let entry = (due, id, slot);
+        let entry = (due, mark(id), slot);
         let back = lane.iter().rev().take(STEPS + 1).take_while(|before| **before > entry).count();
         match back {
             0 => lane.push_back(entry),
@@ -53,7 +62,7 @@ impl Agenda {
         self.next
     }
 
-    /// The next `(due, id, slot)` that is due at `now`.
+    /// The next `(due, mark, slot)` that is due at `now`.
     pub(crate) fn take_due(&mut self, now: Mono) -> Option<Entry> {
         if self.next? > now {
             return None;
@@ -95,7 +104,7 @@ mod tests {
                     _ => now + ahead,
                 });
                 agenda.add(Mono(now), due, id as u64, 7);
-                heap.push(Reverse((due, id as u64, 7)));
+                heap.push(Reverse((due, mark(id as u64), 7)));
                 prop_assert_eq!(agenda.next(), heap.peek().map(|Reverse((due, ..))| *due));
                 if take {
                     loop {

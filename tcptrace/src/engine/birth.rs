@@ -48,9 +48,14 @@ impl Engine {
         // Who listens or connects was not handed over by accept(); an address says nothing of what lived there before.
         if !self.accepted.is_empty()
             && !matches!(state, TcpState::Listen | TcpState::SynSent)
-            && let Some(index) = self.accepted.iter().position(|(accepted, ..)| match accepted.cookie {
+            && let Some(index) = self.accepted.iter().position(|(accepted, _, when)| match accepted.cookie {
                 Some(cookie) => life.cookie == cookie.0.get(),
-                None => life.address == accepted.address && accepted.address != 0,
+                // Where it was accepted before it was born, that was another socket at the same address, which no event told of.
+                None => {
+                    life.address == accepted.address
+                        && accepted.address != 0
+                        && (first_seen != FirstSeen::Event || *when >= at)
+                }
             })
             && let Some((_, task, _)) = self.accepted.remove(index)
         {
@@ -128,6 +133,9 @@ impl Engine {
         let life = self.table.life(slot);
         if life.hidden {
             self.connections = self.connections.saturating_sub(1);
+            return;
+        }
+        if !self.config.transitions {
             return;
         }
         let transition = Transition {

@@ -1,6 +1,7 @@
 //! What one firing of the state tracepoint does to a life.
 
 use super::edge::{Edge, EdgeKind};
+use super::ending::Step;
 use super::life::Phase;
 use super::stays::{Known, Stay};
 use super::table::Slot;
@@ -12,7 +13,6 @@ use crate::model::life::{ConnectionId, FirstSeen, OpenedBy, Subject};
 use crate::model::owner::{Owner, OwnerHow};
 use crate::model::socket::Protocol;
 use crate::model::state::TcpState;
-use crate::model::time::Mono;
 use crate::model::transition::SeenBy;
 
 /// Where an event belongs.
@@ -46,12 +46,8 @@ impl Engine {
         if let Place::Life(slot) | Place::Born(slot) | Place::Grown(slot) = place {
             self.note(slot, event, out);
         }
-        if let Place::Life(slot) | Place::Born(slot) | Place::Grown(slot) | Place::Nowhere(Some(slot)) = place
-        {
-            let life = self.table.life(slot);
-            if !life.hidden {
-                out(Update::Seen(event, &life.subject()));
-            }
+        if self.config.kernel_events {
+            self.tell_seen(&place, event, out);
         }
         match place {
             Place::Life(slot) => {
@@ -77,19 +73,28 @@ impl Engine {
                 life.stays.set_last(stay);
                 life.opened_by = OpenedBy::Accept;
             }
-            Place::Nowhere(Some(_)) => {}
-            Place::Nowhere(None) => {
-                let opened_by = OpenedBy::Unknown;
-                let subject =
-                    Subject { id: ConnectionId(0), socket: event.id, owner: event.owner, opened_by };
-                out(Update::Seen(event, &subject));
+            Place::Nowhere(_) => {}
+        }
+    }
+
+    /// Tells of the kernel's own event.
+    fn tell_seen(&self, place: &Place, event: &StateChange, out: &mut dyn FnMut(Update<'_>)) {
+        if let Place::Life(slot) | Place::Born(slot) | Place::Grown(slot) | Place::Nowhere(Some(slot)) = place
+        {
+            let life = self.table.life(*slot);
+            if !life.hidden {
+                out(Update::Seen(event, &life.subject()));
             }
+        } else {
+            let opened_by = OpenedBy::Unknown;
+            let subject = Subject { id: ConnectionId(0), socket: event.id, owner: event.owner, opened_by };
+            out(Update::Seen(event, &subject));
         }
     }
 
     /// Finds the life of an event, or begins it.
     fn place(&mut self, event: &StateChange, out: &mut dyn FnMut(Update<'_>)) -> Place {
-        let mut found = self.table.find(&event.id.socket);
+        let mut found = self.find(&event.id.socket);
         if begins(event) {
             let mut life = event.id;
             if event.from == TcpState::Listen && !self.config.cookies {
@@ -293,16 +298,4 @@ impl Engine {
             self.rtts.seen(life.netns, life.ends.remote(), counters.srtt_us);
         }
     }
-}
-
-/// One transition to make.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Step {
-    pub(super) at: Mono,
-    pub(super) to: TcpState,
-    pub(super) known: Known,
-    /// `None`: what the stay says.
-    pub(super) in_from: Option<Span>,
-    pub(super) seen_by: SeenBy,
-    pub(super) kernel: Option<(TcpState, TcpState)>,
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::cause::{self, Held, Verdict};
-use super::change::Step;
+use super::ending::Step;
 use super::life::{Life, Mini, Phase};
 use super::stays::{Known, Stay};
 use super::table::Slot;

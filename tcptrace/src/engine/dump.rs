@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::change::Step;
+use super::ending::Step;
 use super::ends::Ends;
 use super::life::{Mini, Phase};
 use super::mini;
@@ -30,7 +30,10 @@ fn entry(snapshot: &SocketSnapshot) -> (Mono, Option<Mono>) {
 
 impl Engine {
     pub(super) fn snapshot(&mut self, snapshot: &SocketSnapshot, out: &mut dyn FnMut(Update<'_>)) {
-        let Some(slot) = self.shown(snapshot) else {
+        if self.shown_at_rest(snapshot) {
+            return;
+        }
+        let Some(slot) = self.shown(snapshot).or_else(|| self.find(&snapshot.id.socket)) else {
             self.begin_by_snapshot(snapshot, out);
             return;
         };
@@ -166,13 +169,13 @@ impl Engine {
         mini.peer_reset = None;
         let expires = snapshot.timer.map(|timer| snapshot.at + Duration::from_nanos(timer.expires_ns));
         if last.state == TcpState::FinWait2 && snapshot.state == TcpState::TimeWait {
-            // Its timer was set for a minute when it got the FIN; the kernel may have looked later than it was asked.
-            let (at, error_ns) = match expires {
-                Some(expires) => {
-                    let (at, (latest, _)) = (expires - mini::TIME_WAIT, entry(snapshot));
-                    (at, latest.since(at).max(2_000_000_000 / u64::from(self.config.hz.max(1))))
+            // Its timer was set for a minute when it got the FIN.
+            let (at, error_ns) = match (snapshot.timer, expires) {
+                (Some(timer), Some(expires)) => {
+                    let ticks_ns = 2_000_000_000 / u64::from(self.config.hz.max(1));
+                    (expires - mini::TIME_WAIT, ticks_ns.saturating_add(timer.late_ns))
                 }
-                None => (snapshot.at, snapshot.at.since(before)),
+                _ => (snapshot.at, snapshot.at.since(before)),
             };
             let (to, seen_by) = (TcpState::TimeWait, SeenBy::SockDiag);
             let known = Known::About { error_ns: Some(error_ns) };

@@ -1,6 +1,5 @@
 //! Moves and ends of lives, and what of them waits to be told.
 
-use super::change::Step;
 use super::life::Phase;
 use super::stays::{Known, Stay};
 use super::table::Slot;
@@ -15,6 +14,18 @@ use crate::model::transition::{SeenBy, Transition};
 /// A fd held for less is not worth a word, nanoseconds.
 const FD_HELD_NS: u64 = 1_000_000;
 
+/// One transition to make.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Step {
+    pub(super) at: Mono,
+    pub(super) to: TcpState,
+    pub(super) known: Known,
+    /// `None`: what the stay says.
+    pub(super) in_from: Option<Span>,
+    pub(super) seen_by: SeenBy,
+    pub(super) kernel: Option<(TcpState, TcpState)>,
+}
+
 impl Engine {
     /// Makes one transition of a life that goes on.
     pub(super) fn moved(&mut self, slot: Slot, step: Step, out: &mut dyn FnMut(Update<'_>)) {
@@ -27,7 +38,9 @@ impl Engine {
             let ending = (to == TcpState::TimeWait && !self.config.through_time_wait)
                 .then_some(cause::ending(End::TimeWait));
             let transition = Transition { at, from: last.state, to, in_from, seen_by, kernel, ending };
-            out(Update::Moved(&transition, &life.subject()));
+            if self.config.transitions {
+                out(Update::Moved(&transition, &life.subject()));
+            }
             if self.config.measures {
                 self.derive(slot, &transition, known, out);
             }
@@ -80,7 +93,9 @@ impl Engine {
                 kernel: kernel.map(|from| (from, TcpState::Closed)),
                 ending: (!reported).then_some(ending),
             };
-            out(Update::Moved(&transition, &life.subject()));
+            if self.config.transitions {
+                out(Update::Moved(&transition, &life.subject()));
+            }
             if self.config.measures {
                 self.derive(slot, &transition, known, out);
             }
@@ -112,6 +127,7 @@ impl Engine {
         life.reported = true;
         life.stays.trim();
         life.rare = None;
+        self.fresh.push((life.id, slot));
     }
 
     /// The last fd of an ended life was closed at `at`, or (`None`) we wait for that no longer.

@@ -4,6 +4,10 @@ use std::net::IpAddr;
 
 use crate::model::endpoints::{Endpoint, Endpoints, from_bytes};
 
+mod index;
+
+pub(crate) use index::EndsIndex;
+
 /// Addresses as sixteen bytes each (v4 mapped) and ports, 0 while unknown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Ends {

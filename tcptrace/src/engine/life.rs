@@ -71,24 +71,41 @@ pub(crate) struct Rare {
     pub(crate) measured: Vec<(Measure, Span)>,
 }
 
+/// Whose a life is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Belongings {
+    cgroup: u64,
+    uid: u32,
+    inode: u32,
+    owner: Option<Owner>,
+}
+
+impl Belongings {
+    /// Whether a dump tells nothing that is not in it.
+    pub(crate) fn cover(&self, id: &SocketId) -> bool {
+        id.cgroup.is_none_or(|cgroup| cgroup == self.cgroup)
+            && id.uid.is_none_or(|uid| uid == self.uid)
+            && id.inode.is_none_or(|inode| inode == u64::from(self.inode))
+    }
+}
+
 /// One connection. `id` 0 is a vacant place.
 #[derive(Clone, Debug)]
 pub(crate) struct Life {
     pub(crate) id: u64,
     pub(crate) cookie: u64,
     pub(crate) address: u64,
-    cgroup: u64,
+    pub(super) cgroup: u64,
     pub(crate) stays: Stays,
     pub(crate) phase: Phase,
     pub(crate) rare: Option<Box<Rare>>,
     pub(crate) ends: Ends,
     pub(crate) netns: u32,
-    uid: u32,
+    pub(super) uid: u32,
     /// Socket inodes have 32 bits (Linux `fs/inode.c`: `get_next_ino`).
-    inode: u32,
+    pub(super) inode: u32,
     pub(crate) older: Slot,
     pub(crate) newer: Slot,
-    pub(crate) twin: Slot,
     /// The loss after which nothing has confirmed it: older than the engine's means doubtful.
     pub(crate) generation: u32,
     pub(crate) handshake_rtt_us: u32,
@@ -99,7 +116,6 @@ pub(crate) struct Life {
     pub(crate) first_seen: FirstSeen,
     pub(crate) queue: u8,
     pub(crate) in_ends: bool,
-    pub(crate) keyed_by_address: bool,
     pub(crate) orphaned: bool,
     pub(crate) fastopen: bool,
     /// Its SYN_RECV began with a SYN that we saw, so its length is true.
@@ -128,7 +144,6 @@ impl Life {
             uid: NO_UID,
             older: NOWHERE,
             newer: NOWHERE,
-            twin: NOWHERE,
             generation: 0,
             handshake_rtt_us: 0,
             owner: None,
@@ -138,7 +153,6 @@ impl Life {
             first_seen: FirstSeen::Event,
             queue: 0,
             in_ends: false,
-            keyed_by_address: false,
             orphaned: false,
             fastopen: false,
             syn_seen: false,
@@ -155,7 +169,6 @@ impl Life {
             ends: Ends::pack(&socket.endpoints),
             netns: socket.netns.unwrap_or(0),
             protocol: socket.protocol,
-            keyed_by_address: socket.protocol == Protocol::Mptcp,
             first_seen,
             stays: Stays::new(stay),
             ..Self::vacant()
@@ -167,6 +180,23 @@ impl Life {
 
     pub(crate) fn state(&self) -> TcpState {
         self.stays.last().state
+    }
+
+    /// A connection of MPTCP has the cookie of a subflow: only its address tells them apart.
+    pub(crate) fn keyed_by_address(&self) -> bool {
+        self.protocol == Protocol::Mptcp
+    }
+
+    /// Whose it is, where anything is known of that.
+    pub(crate) fn belongings(&self) -> Option<Belongings> {
+        let Self { cgroup, uid, inode, owner, .. } = *self;
+        let known = cgroup != 0 || uid != NO_UID || inode != 0 || owner.is_some();
+        known.then_some(Belongings { cgroup, uid, inode, owner })
+    }
+
+    pub(crate) fn take_belongings(&mut self, belongings: &Belongings) {
+        let Belongings { cgroup, uid, inode, owner } = *belongings;
+        (self.cgroup, self.uid, self.inode, self.owner) = (cgroup, uid, inode, owner);
     }
 
     pub(crate) fn netns(&self) -> Option<u32> {

@@ -1,9 +1,11 @@
 //! Losses: events that never came, lives that had to leave.
 
-use super::Engine;
 use super::stays::Known;
+use super::table::Slot;
 use super::update::Update;
+use super::{Engine, MOST_CONNECTIONS};
 use crate::model::event::LossPlace;
+use crate::model::state::TcpState;
 use crate::model::time::Mono;
 
 /// Losses so far. After each one every life is doubtful until its next event or a dump confirms it: a generation
@@ -64,8 +66,8 @@ impl Engine {
 
     /// Makes room: the longest idle ESTABLISHED life leaves, else the longest idle of all.
     pub(super) fn evict(&mut self, at: Mono, out: &mut dyn FnMut(Update<'_>)) {
-        while self.table.len() >= self.config.max_connections.max(1) {
-            let Some(slot) = self.table.longest_idle() else { return };
+        while self.live() >= self.config.max_connections.clamp(1, MOST_CONNECTIONS) {
+            let Some(slot) = self.longest_idle() else { return };
             let life = self.table.life(slot);
             // A life that is over waits only for a neighbour: it is told, not lost.
             if life.rare.as_deref().is_some_and(|rare| rare.ending.is_some())
@@ -88,6 +90,20 @@ impl Engine {
         if self.loss.untold > 0 && at.since(self.loss.told) >= TELL_NS {
             self.loss.tell_evictions(at, out);
         }
+    }
+
+    /// The one to lose when there is no more room.
+    fn longest_idle(&mut self) -> Option<Slot> {
+        let idle = self.table.longest_idle();
+        let life = idle.map(|slot| self.table.life(slot));
+        if life.is_some_and(|life| life.state() == TcpState::Established) {
+            return idle;
+        }
+        let rest = self.rests.oldest().filter(|rest| {
+            let entered = self.rests.at(*rest).entered();
+            life.is_none_or(|life| entered <= life.stays.last().entered)
+        });
+        rest.map(|rest| self.wake(rest, self.now)).or(idle)
     }
 
     /// How the stay of a life that we meet midway is known.

@@ -1,7 +1,7 @@
 //! What the neighbouring tracepoints tell: accept(), RSTs, destroyed sockets, timers of timewait sockets.
 
 use super::birth::RECENT;
-use super::change::Step;
+use super::ending::Step;
 use super::life::Phase;
 use super::stays::Known;
 use super::table::Slot;
@@ -24,7 +24,7 @@ const ONE_BUCKET_NS: u64 = 6_000_000_000;
 impl Engine {
     pub(super) fn accept(&mut self, accepted: &Accepted, out: &mut dyn FnMut(Update<'_>)) {
         let own_pid = self.config.own_pid;
-        if let Some(slot) = self.table.find(&accepted.socket) {
+        if let Some(slot) = self.find(&accepted.socket) {
             let life = self.table.life_mut(slot);
             if matches!(life.opened_by, OpenedBy::Accept | OpenedBy::Unknown)
                 && matches!(life.phase, Phase::Open)
@@ -52,7 +52,16 @@ impl Engine {
         what: Neighbour,
         out: &mut dyn FnMut(Update<'_>),
     ) {
-        let Some(slot) = self.table.find(socket) else { return };
+        let found = match what {
+            // They mean nothing to a TIME_WAIT: one that rests need not wake.
+            Neighbour::ResetReceived | Neighbour::ResetSent(_) | Neighbour::Destroyed => {
+                self.table.find(socket)
+            }
+            Neighbour::TimewaitArmed(_) | Neighbour::TimewaitExpired | Neighbour::TimewaitKilled(_) => {
+                self.find(socket)
+            }
+        };
+        let Some(slot) = found else { return };
         match what {
             Neighbour::ResetReceived => {
                 if matches!(self.table.life(slot).phase, Phase::Open) {

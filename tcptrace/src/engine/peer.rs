@@ -4,7 +4,7 @@
 //! taken for ends of one connection only when their addresses mirror each other *and* the order of events is the one
 //! that cause and effect demand: our FIN is sent, then the peer enters CLOSE_WAIT, then we learn of the acknowledgement.
 
-use super::change::Step;
+use super::ending::Step;
 use super::stays::Known;
 use super::table::Slot;
 use super::update::Update;

@@ -179,8 +179,12 @@ impl Scene {
     ) -> &mut Self {
         let mut id = *of;
         id.socket.address = 0;
-        let timer =
-            left_ms.map(|ms| Timer { kind: TimerKind::TimeWait, expires_ns: ms * MS, retransmits: 0 });
+        let timer = left_ms.map(|ms| Timer {
+            kind: TimerKind::TimeWait,
+            expires_ns: ms * MS,
+            late_ns: 0,
+            retransmits: 0,
+        });
         let mut snapshot = SocketSnapshot {
             at: Mono(self.now),
             id,

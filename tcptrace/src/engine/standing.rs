@@ -32,7 +32,7 @@ impl Engine {
     /// Where the connection that is this socket's stands at `now`.
     #[must_use]
     pub fn standing(&self, socket: &SocketRef, now: Mono) -> Option<Standing> {
-        Some(standing(self.table.life(self.table.find(socket)?), now))
+        self.with_life(socket, |life| standing(life, now))
     }
 
     /// Where every connection stands at `now` that is not over.
@@ -42,10 +42,11 @@ impl Engine {
             .map(|slot| self.table.life(slot))
             .filter(|life| !life.hidden && matches!(life.phase, Phase::Open | Phase::Mini(_)))
             .map(move |life| standing(life, now))
+            .chain(self.standings_at_rest(now))
     }
 }
 
-fn standing(life: &Life, now: Mono) -> Standing {
+pub(super) fn standing(life: &Life, now: Mono) -> Standing {
     let stay = life.stays.last();
     Standing {
         subject: life.subject(),

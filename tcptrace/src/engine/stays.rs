@@ -4,6 +4,11 @@ use crate::model::evidence::Span;
 use crate::model::state::TcpState;
 use crate::model::time::Mono;
 
+mod few;
+
+pub(crate) use few::Mark;
+use few::{FEW, Few};
+
 /// How the moment of entry into a state is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Known {
@@ -69,77 +74,31 @@ impl Stay {
     }
 }
 
-/// `Known` without figures, for the small form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-enum Mark {
-    Event,
-    EntryOnly,
-    Seen,
-    About,
-    Unknown,
-}
-
-impl Mark {
-    fn of(known: Known) -> Option<Self> {
-        Some(match known {
-            Known::Event => Self::Event,
-            Known::EntryOnly => Self::EntryOnly,
-            Known::Seen { earliest: None } => Self::Seen,
-            Known::About { error_ns: None } => Self::About,
-            Known::Unknown => Self::Unknown,
-            Known::Seen { .. } | Known::About { .. } => return None,
-        })
-    }
-
-    fn known(self) -> Known {
-        match self {
-            Self::Event => Known::Event,
-            Self::EntryOnly => Known::EntryOnly,
-            Self::Seen => Known::Seen { earliest: None },
-            Self::About => Known::About { error_ns: None },
-            Self::Unknown => Known::Unknown,
-        }
-    }
-}
-
-const FEW: usize = 3;
-
 /// All stays of a life in order, never empty.
 #[derive(Clone, Debug)]
 pub(crate) struct Stays(Form);
 
 #[derive(Clone, Debug)]
 enum Form {
-    Few { len: u8, states: [TcpState; FEW], marks: [Mark; FEW], entered: [Mono; FEW] },
+    Few(Few),
     Many(Vec<Stay>),
 }
 
 impl Stays {
     pub(crate) fn new(first: Stay) -> Self {
-        match Mark::of(first.known) {
-            Some(mark) => Self(Form::Few {
-                len: 1,
-                states: [first.state; FEW],
-                marks: [mark; FEW],
-                entered: [first.entered; FEW],
-            }),
-            None => Self(Form::Many(vec![first])),
-        }
+        Self(Form::Few(Few::new(first)))
     }
 
     pub(crate) fn len(&self) -> usize {
         match &self.0 {
-            Form::Few { len, .. } => usize::from(*len),
+            Form::Few(few) => usize::from(few.len),
             Form::Many(stays) => stays.len(),
         }
     }
 
     pub(crate) fn at(&self, index: usize) -> Stay {
         match &self.0 {
-            Form::Few { states, marks, entered, .. } => {
-                Stay { state: states[index], known: marks[index].known(), entered: entered[index] }
-            }
+            Form::Few(few) => few.at(index),
             Form::Many(stays) => stays[index],
         }
     }
@@ -172,31 +131,17 @@ impl Stays {
     }
 
     pub(crate) fn push(&mut self, stay: Stay) {
-        if let (Form::Few { len, states, marks, entered }, Some(mark)) = (&mut self.0, Mark::of(stay.known))
-            && usize::from(*len) < FEW
-        {
-            let index = usize::from(*len);
-            (states[index], marks[index], entered[index]) = (stay.state, mark, stay.entered);
-            *len += 1;
-            return;
-        }
-        self.with_many(|stays| stays.push(stay));
+        self.put(self.len(), stay);
     }
 
     pub(crate) fn set_last(&mut self, stay: Stay) {
-        let index = self.len() - 1;
-        match (&mut self.0, Mark::of(stay.known)) {
-            (Form::Few { states, marks, entered, .. }, Some(mark)) => {
-                (states[index], marks[index], entered[index]) = (stay.state, mark, stay.entered);
-            }
-            _ => self.with_many(|stays| stays[index] = stay),
-        }
+        self.put(self.len() - 1, stay);
     }
 
     /// Takes the last stay away; the one before it then lasts until the next push.
     pub(crate) fn drop_last(&mut self) {
         match &mut self.0 {
-            Form::Few { len, .. } => *len = (*len - 1).max(1),
+            Form::Few(few) => few.len = (few.len - 1).max(1),
             Form::Many(stays) if stays.len() > 1 => drop(stays.pop()),
             Form::Many(_) => {}
         }
@@ -207,26 +152,27 @@ impl Stays {
         *self = Self::new(self.last());
     }
 
-    fn with_many(&mut self, change: impl FnOnce(&mut Vec<Stay>)) {
-        let mut stays = match std::mem::replace(&mut self.0, Form::Many(Vec::new())) {
-            Form::Many(stays) => stays,
-            Form::Few { len, states, marks, entered } => {
-                let mut stays = Vec::with_capacity(FEW + 2);
-                stays.extend((0..usize::from(len)).map(|index| Stay {
-                    state: states[index],
-                    known: marks[index].known(),
-                    entered: entered[index],
-                }));
-                stays
+    fn put(&mut self, index: usize, stay: Stay) {
+        if let Form::Few(few) = &mut self.0 {
+            if few.put(index, stay) {
+                return;
             }
-        };
-        change(&mut stays);
-        self.0 = Form::Many(stays);
+            let few = few.clone();
+            let mut stays = Vec::with_capacity(FEW + 2);
+            stays.extend((0..usize::from(few.len)).map(|index| few.at(index)));
+            self.0 = Form::Many(stays);
+        }
+        if let Form::Many(stays) = &mut self.0 {
+            stays.truncate(index);
+            stays.push(stay);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::model::evidence::Evidence;
 
@@ -243,7 +189,42 @@ mod tests {
         assert_eq!(stays.iter().map(|s| s.entered.0).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
         stays.trim();
         assert_eq!((stays.len(), stays.last().entered), (1, Mono(5)));
-        assert!(size_of::<Stays>() <= 40, "{}", size_of::<Stays>());
+        assert_eq!(size_of::<Stays>(), 32);
+    }
+
+    proptest! {
+        #[test]
+        fn the_small_form_is_what_a_vector_is(steps in prop::collection::vec((0_u8..3, 0_usize..7, 1_u64..9), 1..12)) {
+            let known = |kind: usize, figure: u64| [
+                Known::Event,
+                Known::EntryOnly,
+                Known::Seen { earliest: None },
+                Known::Seen { earliest: Some(Mono(figure)) },
+                Known::About { error_ns: None },
+                Known::About { error_ns: Some(figure) },
+                Known::Unknown,
+            ][kind];
+            let mut plain = vec![stay(0, Known::Event)];
+            let mut stays = Stays::new(plain[0]);
+            for (what, kind, figure) in steps {
+                let stay = stay(10 * figure, known(kind, figure));
+                match what {
+                    0 => {
+                        stays.push(stay);
+                        plain.push(stay);
+                    }
+                    1 => {
+                        stays.set_last(stay);
+                        *plain.last_mut().unwrap() = stay;
+                    }
+                    _ => {
+                        stays.drop_last();
+                        plain.truncate((plain.len() - 1).max(1));
+                    }
+                }
+                prop_assert_eq!(stays.iter().collect::<Vec<_>>(), plain.clone());
+            }
+        }
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 use rustc_hash::FxHashMap;
 
-use super::ends::Ends;
+use super::chunks::Chunks;
+use super::ends::{Ends, EndsIndex};
 use super::index::CookieIndex;
 use super::life::Life;
 use crate::model::socket::SocketRef;
@@ -14,9 +15,6 @@ pub(crate) type Slot = u32;
 /// No slot.
 pub(crate) const NOWHERE: Slot = Slot::MAX;
 
-/// Lives in chunks: growing moves nothing and wastes at most one chunk.
-const CHUNK_BITS: u32 = 10;
-
 /// Head and tail of a queue in order of the last move.
 #[derive(Clone, Copy, Debug)]
 struct Queue {
@@ -27,54 +25,44 @@ struct Queue {
 /// The table.
 #[derive(Debug)]
 pub(crate) struct Table {
-    chunks: Vec<Vec<Life>>,
-    free: Vec<Slot>,
+    lives: Chunks<Life>,
     by_cookie: CookieIndex,
     by_address: FxHashMap<u64, Slot>,
     /// Cookies come late or never: every life is found by its address too.
     late_cookies: bool,
-    /// Lives whose 4-tuple matters: timewait sockets, and everything on the classic path. Chained by `Life::twin`.
-    by_ends: FxHashMap<Ends, Slot>,
+    /// Lives whose 4-tuple matters: timewait sockets, and everything on the classic path.
+    by_ends: EndsIndex,
     /// ESTABLISHED lives, and all others.
     queues: [Queue; 2],
-    used: Slot,
-    live: usize,
-}
-
-fn at(chunks: &[Vec<Life>], slot: Slot) -> &Life {
-    &chunks[(slot >> CHUNK_BITS) as usize][(slot & ((1 << CHUNK_BITS) - 1)) as usize]
 }
 
 impl Table {
     pub(crate) fn new(late_cookies: bool) -> Self {
         Self {
-            chunks: Vec::new(),
-            free: Vec::new(),
+            lives: Chunks::default(),
             by_cookie: CookieIndex::default(),
             by_address: FxHashMap::default(),
             late_cookies,
-            by_ends: FxHashMap::default(),
+            by_ends: EndsIndex::default(),
             queues: [Queue { head: NOWHERE, tail: NOWHERE }; 2],
-            used: 0,
-            live: 0,
         }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.live
+        self.lives.len()
     }
 
     pub(crate) fn life(&self, slot: Slot) -> &Life {
-        at(&self.chunks, slot)
+        self.lives.at(slot)
     }
 
     pub(crate) fn life_mut(&mut self, slot: Slot) -> &mut Life {
-        &mut self.chunks[(slot >> CHUNK_BITS) as usize][(slot & ((1 << CHUNK_BITS) - 1)) as usize]
+        self.lives.at_mut(slot)
     }
 
     /// The life `id`, if it is still in `slot`.
     pub(crate) fn still(&self, slot: Slot, id: u64) -> bool {
-        slot < self.used && self.life(slot).id == id
+        self.lives.slots().contains(&slot) && self.life(slot).id == id
     }
 
     pub(crate) fn find(&self, socket: &SocketRef) -> Option<Slot> {
@@ -90,32 +78,19 @@ impl Table {
         self.by_address.get(&socket.address).copied().filter(|slot| {
             let life = self.life(*slot);
             socket.cookie.is_none_or(|cookie| {
-                life.keyed_by_address && life.cookie == cookie.0.get()
+                life.keyed_by_address() && life.cookie == cookie.0.get()
                     || self.late_cookies && life.cookie == 0
             })
         })
     }
 
-    pub(crate) fn insert(&mut self, mut life: Life) -> Slot {
-        (life.older, life.newer, life.twin) = (NOWHERE, NOWHERE, NOWHERE);
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                *self.life_mut(slot) = life;
-                slot
-            }
-            None => {
-                let slot = self.used;
-                if slot.trailing_zeros() >= CHUNK_BITS {
-                    self.chunks.push(Vec::with_capacity(1 << CHUNK_BITS));
-                }
-                if let Some(chunk) = self.chunks.last_mut() {
-                    chunk.push(life);
-                }
-                self.used += 1;
-                slot
-            }
-        };
-        self.live += 1;
+    /// Whether `slot` is what is found by its cookie.
+    pub(crate) fn has_cookie(&self, slot: Slot) -> bool {
+        self.by_cookie.find(self.life(slot).cookie, |slot| self.life(slot).cookie) == Some(slot)
+    }
+
+    pub(crate) fn insert(&mut self, life: Life) -> Slot {
+        let slot = self.lives.put(life);
         self.index(slot);
         self.enqueue(slot);
         slot
@@ -125,18 +100,16 @@ impl Table {
         self.unindex(slot);
         self.forget_ends(slot);
         self.dequeue(slot);
-        self.live -= 1;
-        self.free.push(slot);
-        std::mem::replace(self.life_mut(slot), Life::vacant())
+        self.lives.take(slot, Life::vacant())
     }
 
     /// Makes `slot` found by its cookie, or by its address where it has none of its own or it came late.
     pub(crate) fn index(&mut self, slot: Slot) {
         let life = self.life(slot);
         let (cookie, address) = (life.cookie, life.address);
-        if cookie != 0 && !life.keyed_by_address {
-            let chunks = &self.chunks;
-            self.by_cookie.insert(slot, |slot| at(chunks, slot).cookie);
+        if cookie != 0 && !life.keyed_by_address() {
+            let lives = &self.lives;
+            self.by_cookie.insert(slot, |slot| lives.at(slot).cookie);
             if !self.late_cookies {
                 return;
             }
@@ -151,8 +124,8 @@ impl Table {
         let life = self.life(slot);
         let (cookie, address) = (life.cookie, life.address);
         if cookie != 0 {
-            let chunks = &self.chunks;
-            self.by_cookie.remove(slot, |slot| at(chunks, slot).cookie);
+            let lives = &self.lives;
+            self.by_cookie.remove(slot, |slot| lives.at(slot).cookie);
         }
         if address != 0 && self.by_address.get(&address) == Some(&slot) {
             self.by_address.remove(&address);
@@ -161,70 +134,34 @@ impl Table {
 
     /// Makes `slot` found by its two ends as well.
     pub(crate) fn index_ends(&mut self, slot: Slot) {
-        if self.life(slot).in_ends {
-            return;
+        if !std::mem::replace(&mut self.life_mut(slot).in_ends, true) {
+            let lives = &self.lives;
+            self.by_ends.insert(slot, |slot| lives.at(slot).ends);
         }
-        let ends = self.life(slot).ends;
-        let next = self.by_ends.insert(ends, slot).unwrap_or(NOWHERE);
-        let life = self.life_mut(slot);
-        life.twin = next;
-        life.in_ends = true;
     }
 
     /// Undoes [`Self::index_ends`]; to be called before the ends change.
     pub(crate) fn forget_ends(&mut self, slot: Slot) {
-        if !self.life(slot).in_ends {
-            return;
-        }
-        let (ends, next) = (self.life(slot).ends, self.life(slot).twin);
-        let head = self.by_ends.get(&ends).copied().unwrap_or(NOWHERE);
-        if head == slot {
-            if next == NOWHERE {
-                self.by_ends.remove(&ends);
-            } else {
-                self.by_ends.insert(ends, next);
-            }
-        } else {
-            let mut at = head;
-            while at != NOWHERE && self.life(at).twin != slot {
-                at = self.life(at).twin;
-            }
-            if at != NOWHERE {
-                self.life_mut(at).twin = next;
-            }
-        }
         let life = self.life_mut(slot);
-        (life.twin, life.in_ends) = (NOWHERE, false);
+        if std::mem::replace(&mut life.in_ends, false) {
+            let ends = life.ends;
+            self.by_ends.remove(slot, &ends);
+        }
     }
 
     /// The lives with these ends that are indexed by them, in any namespace.
     pub(crate) fn with_ends(&self, ends: &Ends) -> impl Iterator<Item = Slot> + '_ {
-        let mut next = if self.by_ends.is_empty() {
-            NOWHERE
-        } else {
-            self.by_ends.get(ends).copied().unwrap_or(NOWHERE)
-        };
-        std::iter::from_fn(move || {
-            let slot = next;
-            (slot != NOWHERE).then(|| {
-                next = self.life(slot).twin;
-                slot
-            })
-        })
+        self.by_ends.with(ends, |slot| self.life(slot).ends)
     }
 
     /// All lives that are indexed by their ends.
     pub(crate) fn indexed_by_ends(&self) -> impl Iterator<Item = Slot> + '_ {
-        self.by_ends.values().flat_map(|head| {
-            std::iter::successors(Some(*head), |slot| {
-                Some(self.life(*slot).twin).filter(|next| *next != NOWHERE)
-            })
-        })
+        self.by_ends.slots()
     }
 
     /// All slots in use.
     pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
-        (0..self.used).filter(|slot| self.life(*slot).id != 0)
+        self.lives.slots().filter(|slot| self.life(*slot).id != 0)
     }
 
     /// Notes that a life has just moved: it is the least idle of its queue now.

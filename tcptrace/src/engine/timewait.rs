@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::change::Step;
-use super::ending::Endpoint;
+use super::ending::{Endpoint, Step};
 use super::life::{Mini, Phase};
 use super::mini::{self, Orphan};
 use super::stays::Known;
@@ -71,7 +70,6 @@ impl Engine {
 
     /// The life goes on as a timewait socket; a duplicate of its 4-tuple in the namespace cannot exist any more.
     pub(super) fn become_mini(&mut self, slot: Slot, mini: Mini) {
-        let expires = mini.expires;
         if self.table.life(slot).mini().is_none() {
             self.minis += 1;
             let netns = self.netns.entry(self.table.life(slot).netns).or_default();
@@ -80,10 +78,7 @@ impl Engine {
         }
         let life = self.table.life_mut(slot);
         life.phase = Phase::Mini(Box::new(mini));
-        let id = life.id;
-        if let Some(expires) = expires {
-            self.agenda.add(self.now, expires, id, slot);
-        }
+        self.fresh.push((life.id, slot));
         self.table.touch(slot);
     }
 
@@ -113,7 +108,7 @@ impl Engine {
     ) {
         let confirmed = self.table.life(slot).mini().and_then(|mini| mini.confirmed);
         self.moved(slot, step, out);
-        let slack_ns = mini::wheel_slack_ns(mini::TIME_WAIT, self.config.hz);
+        let slack_ns = self.minute_slack_ns();
         self.become_mini(slot, Mini { confirmed, ..Mini::until(step.at + mini::TIME_WAIT, slack_ns) });
         let wait = attached && self.config.destroys;
         let through = self.config.through_time_wait;
@@ -147,20 +142,8 @@ impl Engine {
             }
             return;
         };
-        if due < expires {
-            self.agenda.add(self.now, expires, id, slot);
-            return;
-        }
-        // An exact end is on its way; only a lost one is replaced by the rule.
-        let latest = expires + Duration::from_nanos(mini.slack_ns.saturating_mul(2)) + POLLED;
-        if self.config.timers && due < latest {
-            self.agenda.add(self.now, latest, id, slot);
-            return;
-        }
-        // While dumps go on they know better than the rule.
-        let polled = mini.confirmed.is_some_and(|confirmed| due < confirmed + POLLED);
-        if polled && due < expires + Duration::from_nanos(mini.slack_ns.saturating_mul(4)) {
-            self.agenda.add(self.now, due + Duration::from_secs(1), id, slot);
+        if let Some(later) = self.patience(due, expires, mini.confirmed, mini.slack_ns) {
+            self.agenda.add(self.now, later, id, slot);
             return;
         }
         let at = mini.confirmed.map_or(expires, |confirmed| expires.max(confirmed));
@@ -179,6 +162,28 @@ impl Engine {
             // Nobody has looked: the peer's FIN may have made it TIME_WAIT long ago.
             self.gone(slot, at, Known::Unknown, End::Unknown, SeenBy::Rule, out);
         }
+    }
+
+    /// When to look again at a timewait socket that is due; `None` if the rule must end it.
+    pub(super) fn patience(
+        &self,
+        due: Mono,
+        expires: Mono,
+        confirmed: Option<Mono>,
+        slack_ns: u64,
+    ) -> Option<Mono> {
+        if due < expires {
+            return Some(expires);
+        }
+        // An exact end is on its way; only a lost one is replaced by the rule.
+        let latest = expires + Duration::from_nanos(slack_ns.saturating_mul(2)) + POLLED;
+        if self.config.timers && due < latest {
+            return Some(latest);
+        }
+        // While dumps go on they know better than the rule.
+        let polled = confirmed.is_some_and(|confirmed| due < confirmed + POLLED);
+        let polled = polled && due < expires + Duration::from_nanos(slack_ns.saturating_mul(4));
+        polled.then(|| due + Duration::from_secs(1))
     }
 
     /// A timewait socket is gone.
@@ -227,7 +232,7 @@ impl Engine {
             let other_life = self.table.life(*other);
             *other != slot && other_life.netns == netns && other_life.mini().is_some()
         });
-        let Some(earlier) = earlier else { return };
+        let Some(earlier) = earlier.or_else(|| self.wake_ends(&ends, netns)) else { return };
         // connect() takes the port between its first event and the one that tells the port; a SYN came before the child.
         let (at, error_ns) =
             if event.at > birth { (birth, Some(event.at.since(birth))) } else { (birth, None) };
@@ -243,6 +248,7 @@ impl Engine {
 
     /// The kernel has not made some timewait sockets of a namespace: those that no dump has shown may be among them.
     pub(super) fn overflowed(&mut self, netns: u32) {
+        self.rests.doubt(netns);
         let slots: Vec<Slot> = self.table.indexed_by_ends().collect();
         for slot in slots {
             let life = self.table.life_mut(slot);

@@ -63,8 +63,10 @@ impl From<Span> for Age {
 pub struct Timer {
     /// Which.
     pub kind: TimerKind,
-    /// Nanoseconds until it fires.
+    /// Nanoseconds until it fires, counted from the snapshot's moment.
     pub expires_ns: u64,
+    /// It may be so much later, nanoseconds: the kernel looked at an unknown moment after that one. 0 for less than a millisecond.
+    pub late_ns: u64,
     /// Retransmissions or probes so far.
     pub retransmits: u8,
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::fmt::friendly::SpanParser;
 
+use crate::engine::MOST_CONNECTIONS;
 use crate::failure::Failure;
 
 /// The ring buffer's size unless told otherwise: 80,000 state changes. Measured with 600,000 of them in five seconds into a JSON file
@@ -52,9 +53,9 @@ pub(super) fn positive(flag: &str, word: &str) -> Result<u64, Failure> {
 /// How many connections to remember.
 pub(super) fn connections(word: Option<&str>) -> Result<usize, Failure> {
     let Some(word) = word else { return Ok(CONNECTIONS) };
-    word.trim().parse().ok().filter(|number| *number > 0).ok_or_else(|| {
+    word.trim().parse().ok().filter(|number| (1..=MOST_CONNECTIONS).contains(number)).ok_or_else(|| {
         Failure::usage(format!(
-            "--max-connections `{word}` must be a whole number from 1, e.g. {CONNECTIONS}"
+            "--max-connections `{word}` must be a whole number from 1 to {MOST_CONNECTIONS}, e.g. {CONNECTIONS}"
         ))
     })
 }

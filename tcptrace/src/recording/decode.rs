@@ -169,6 +169,7 @@ fn snapshot<'a>(at: Mono, fields: &mut impl Fields<'a>) -> Result<SocketSnapshot
         Some(kind) => Some(Timer {
             kind,
             expires_ns: fields.or_zero(key::TIMER_EXPIRES)?,
+            late_ns: fields.or_zero(key::TIMER_LATE)?,
             retransmits: fields.or_zero(key::TIMER_RETRANSMITS)?,
         }),
         None => None,

@@ -141,9 +141,10 @@ fn snapshot(out: &mut Vec<u8>, socket: &SocketSnapshot) {
     flag(out, key::MINI, *mini);
     positive(out, key::AGE_AT_LEAST, *at_least_ns);
     some(out, key::AGE_AT_MOST, *at_most_ns);
-    if let Some(Timer { kind, expires_ns, retransmits }) = timer {
+    if let Some(Timer { kind, expires_ns, late_ns, retransmits }) = timer {
         text(out, key::TIMER, word::timer(*kind));
         positive(out, key::TIMER_EXPIRES, *expires_ns);
+        positive(out, key::TIMER_LATE, *late_ns);
         positive(out, key::TIMER_RETRANSMITS, (*retransmits).into());
     }
     positive(out, key::RECEIVE_QUEUE, (*receive_queue).into());

@@ -4,21 +4,46 @@ use std::fmt;
 
 /// A key as it stands inside a line: `,"lport":`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Key(&'static str);
+pub(super) struct Key {
+    text: &'static str,
+    /// The first eight bytes of it, or as many as there are, and which these are.
+    head: u64,
+    mask: u64,
+}
 
 impl Key {
     pub(super) const fn new(text: &'static str) -> Self {
-        Self(text)
+        let (mut head, mut mask, mut rest) = (0_u64, 0_u64, text.as_bytes());
+        let mut shift = 0;
+        while shift < 64
+            && let Some((byte, more)) = rest.split_first()
+        {
+            head |= (*byte as u64) << shift;
+            mask |= 0xff << shift;
+            (shift, rest) = (shift + 8, more);
+        }
+        Self { text, head, mask }
     }
 
     /// With comma, quotes and colon.
     pub(super) const fn bytes(self) -> &'static [u8] {
-        self.0.as_bytes()
+        self.text.as_bytes()
+    }
+
+    /// What follows the key, where `line` begins with it. Most keys that are asked for are not there: eight bytes tell.
+    #[inline]
+    pub(super) fn strip(self, line: &[u8]) -> Option<&[u8]> {
+        if let Some(eight) = line.first_chunk()
+            && (u64::from_le_bytes(*eight) ^ self.head) & self.mask != 0
+        {
+            return None;
+        }
+        line.strip_prefix(self.bytes())
     }
 
     /// The bare name.
     pub(super) fn name(self) -> &'static str {
-        self.0.trim_start_matches(",\"").trim_end_matches("\":")
+        self.text.trim_start_matches(",\"").trim_end_matches("\":")
     }
 }
 

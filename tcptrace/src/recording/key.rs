@@ -62,6 +62,7 @@ keys! {
     AGE_AT_MOST "age_at_most_ns" Number,
     TIMER "timer" Text,
     TIMER_EXPIRES "timer_expires_ns" Number,
+    TIMER_LATE "timer_late_ns" Number,
     TIMER_RETRANSMITS "timer_retransmits" Number,
     RECEIVE_QUEUE "receive_queue" Number,
     SEND_QUEUE "send_queue" Number,

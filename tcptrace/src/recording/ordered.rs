@@ -27,7 +27,7 @@ impl<'a> Ordered<'a> {
 
     #[inline]
     fn at(&mut self, key: Key) -> bool {
-        match self.rest.strip_prefix(key.bytes()) {
+        match key.strip(self.rest) {
             Some(rest) => {
                 self.rest = rest;
                 true

@@ -8,8 +8,8 @@ use super::frame::{Frames, Next};
 use super::{Damage, Footer, Header, LONGEST_LINE};
 use crate::model::event::Event;
 
-/// Events that one call gives at most: what a hostile frame of many short lines may cost in memory.
-const BATCH: usize = 1024;
+/// Events that one call gives at most: they stay in the processor's caches, and a frame of many short lines costs no memory.
+const BATCH: usize = 256;
 
 /// A recording that was not closed: the recorder still runs, crashed, or the disk was full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +68,7 @@ impl<R: Read> Reader<R> {
         Ok((header, reader))
     }
 
-    /// Appends the next events to `events`, some thousand at most; false when there are no more.
+    /// Appends the next events to `events`, some hundred at most; false when there are no more.
     ///
     /// # Errors
     /// When the recording cannot be read further; the events before are already given.

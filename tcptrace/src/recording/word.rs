@@ -110,16 +110,28 @@ pub(super) fn hex_of(text: &[u8]) -> Option<u64> {
     if text.is_empty() || text.len() > 16 {
         return None;
     }
-    text.iter().try_fold(0, |number, byte| Some(number << 4 | u64::from(nibble(*byte)?)))
+    // No branch for a digit: nothing could predict it.
+    let (number, all) = text.iter().fold((0, 0), |(number, all), byte| {
+        let nibble = NIBBLES[usize::from(*byte)];
+        (number << 4 | u64::from(nibble), all | nibble)
+    });
+    (all < 16).then_some(number)
 }
 
-fn nibble(byte: u8) -> Option<u8> {
-    match byte {
-        b'0'..=b'9' => Some(byte - b'0'),
-        b'a'..=b'f' => Some(byte - b'a' + 10),
-        b'A'..=b'F' => Some(byte - b'A' + 10),
-        _ => None,
+/// What each byte is worth as a hex digit; 255: it is none.
+const NIBBLES: [u8; 256] = {
+    let mut worth = [u8::MAX; 256];
+    let mut nibble = 0_u8;
+    while nibble < 16 {
+        worth[b"0123456789abcdef"[nibble as usize] as usize] = nibble;
+        worth[b"0123456789ABCDEF"[nibble as usize] as usize] = nibble;
+        nibble += 1;
     }
+    worth
+};
+
+fn nibble(byte: u8) -> Option<u8> {
+    Some(NIBBLES[usize::from(byte)]).filter(|nibble| *nibble < 16)
 }
 
 /// An IP address. The usual v4 ones take the short way.

@@ -116,6 +116,7 @@ impl<W: Write> JsonSink<W> {
     fn write(out: &mut Buffered<W>, record: &Record<'_>) -> io::Result<()> {
         match record {
             Record::Transition(transition) => transition.write(out.line()),
+            Record::Lifecycle(life) => life.write(out.line()),
             other => tame::push(out.line(), other)?,
         }
         out.line().push(b'\n');

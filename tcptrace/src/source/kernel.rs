@@ -22,16 +22,18 @@ mod scope;
 mod selftest;
 mod stacks;
 mod symbols;
+mod walk;
 
 pub(in crate::source) use attach::NO_STORAGE;
 pub use attach::{Attach, Options, Want};
 pub use error::AttachError;
-pub use held::{Holders, Holding, OpenFiles};
+pub use held::{Holding, OpenFiles};
 pub use histogram::Counting;
 pub use offsets::{Resolved, resolve};
 pub use reasons::Reasons;
 pub use scope::Scope;
 pub use stacks::{Opening, ROOM as STACK_ROOM};
+pub use walk::{Holders, Walk};
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -89,7 +91,7 @@ pub struct Kernel {
     log: Option<log::Log>,
     counters: Option<histogram::Counters>,
     stacks: Option<stacks::Stacks>,
-    holders: Option<Holders>,
+    walk: Option<Walk>,
 }
 
 impl Kernel {

@@ -32,7 +32,7 @@ impl Replay {
         Ok((header, Self { path: path.to_owned(), reader }))
     }
 
-    /// Appends the next events to `events`, some thousand at most; false when there are no more.
+    /// Appends the next events to `events`, some hundred at most; false when there are no more.
     ///
     /// # Errors
     /// One sentence about what is corrupt; the events before it are already given.

@@ -117,6 +117,7 @@ impl Tracer {
             measure: false,
             scope: Scope::of(filter),
             counting: None,
+            patience: None,
             deaf: false,
         };
         let mut kernel = Kernel::attach(&options).map_err(|error| error.to_string())?;

@@ -20,6 +20,7 @@ impl Run<'_> {
         let cost = self.kernel.main_cost();
         self.kernel.detach();
         let now = Kernel::now();
+        self.take_early();
         while stop != Stop::Writer && !self.spool.is_broken() && self.drain() > 0 {
             self.desk.flush();
             tokio::select! {

@@ -5,14 +5,14 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Run, say};
+use super::{Run, adopt, say};
 use crate::app::desk::Desk;
-use crate::app::dumps::{Answer, Dumps, Owners};
+use crate::app::dumps::{Answer, Dumps};
 use crate::app::hist::Tally;
 use crate::app::output;
 use crate::app::spool::Spool;
 use crate::app::stuck::watch::Watch;
-use crate::engine::gate::Gate;
+use crate::engine::gate::{Gate, Show};
 use crate::engine::{Config, Engine};
 use crate::failure::{ExitCode, Failure};
 use crate::model::event::Event;
@@ -91,6 +91,7 @@ impl<'a> Run<'a> {
             measure: plan.verbose > 0,
             scope: Scope::of(&filter),
             counting: counting.clone(),
+            patience: adopt::patience(plan, counting.is_some()),
             deaf: std::env::var_os("TCPTRACE_TEST_DEAF").is_some(),
         };
         let mut kernel = match Kernel::attach(&options) {
@@ -136,15 +137,14 @@ impl<'a> Run<'a> {
         let mut early: Vec<Event> = Vec::new();
         kernel.self_test(|event| early.push(event)).await?;
         output::empty(&plan.output, &spool)?;
-        early.iter().for_each(|event| desk.observe(event));
 
         let pids: Vec<u32> = plan.filter.pids.iter().copied().collect();
-        let preferred = |pid: u32| plan.filter.pids.contains(&pid);
-        let owners = kernel.take_holders().map(|holders| Owners::of(holders, &preferred));
+        let walk = kernel.take_walk();
         let confined =
-            if plan.sandbox { sandbox::enter(needs(plan, record, owners.is_none())) } else { Vec::new() };
+            if plan.sandbox { sandbox::enter(needs(plan, record, walk.is_none())) } else { Vec::new() };
         let processes = Processes::watch(desk.gate.filter_mut().pids.iter().copied());
-        let dumps = (!plan.raw).then(|| Dumps::start(owners, pids, kernel.path() == Path::Btf)).transpose();
+        let late = walk.as_ref().is_some_and(|walk| !walk.is_over());
+        let dumps = (!plan.raw).then(|| Dumps::start(walk, pids, kernel.path() == Path::Btf)).transpose();
         let dumps = match dumps {
             Ok(dumps) => dumps,
             Err(error) => {
@@ -152,6 +152,7 @@ impl<'a> Run<'a> {
                 None
             }
         };
+        let late = late && dumps.is_some();
         let polled = Instant::now();
         let watch = match &plan.kind {
             Kind::Stuck(watch) => Some(Watch::open(watch)?),
@@ -175,9 +176,14 @@ impl<'a> Run<'a> {
             tally,
             counted: polled,
             counting,
+            early: Some(early),
+            late: None,
             int,
             term,
         };
+        if !late {
+            run.take_early();
+        }
         if !run.kernel.cookies() && !plan.filter.pids.is_empty() {
             run.first_look().await;
         }
@@ -227,6 +233,8 @@ fn config(plan: &Trace, kernel: &Kernel, began: Mono) -> Config {
         destroys: attached("destroyed"),
         timers: attached("timer_expired"),
         complete_since: plan.filter.is_empty().then_some(began),
+        kernel_events: plan.show() == Show::KernelEvents,
+        transitions: plan.show() == Show::Transitions,
         measures: plan.measures(),
         ..Config::default()
     }

@@ -200,7 +200,7 @@ mod tests {
     }
 
     fn half_open(peer: u8) -> Sock {
-        let timer = Timer { kind: TimerKind::Retransmit, expires_ns: 0, retransmits: 1 };
+        let timer = Timer { kind: TimerKind::Retransmit, expires_ns: 0, late_ns: 0, retransmits: 1 };
         let mut sock = Sock { timer: Some(timer), ..sample::sock(TcpState::NewSynRecv, 80, 1_000) };
         sock.ends.remote.addr = [10, 9, 9, peer].into();
         sock

@@ -95,7 +95,7 @@ mod tests {
         let mut facts = sample::host(vec![sample::sock(TcpState::Established, 80, 9); 3]);
         facts.now.sockets.iter_mut().for_each(|sock| sock.age.at_least_ns = IDLE_NS);
         facts.now.sockets[0].timer =
-            Some(Timer { kind: TimerKind::Keepalive, expires_ns: 1, retransmits: 0 });
+            Some(Timer { kind: TimerKind::Keepalive, expires_ns: 1, late_ns: 0, retransmits: 0 });
         facts.now.sockets.push(sample::sock(TcpState::CloseWait, 80, 9));
         sample::hold(&mut facts, 3, "p", 9, 99);
         for (name, value) in [("time", "7200"), ("intvl", "75"), ("probes", "9")] {

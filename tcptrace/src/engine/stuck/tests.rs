@@ -157,7 +157,7 @@ fn who_began_after_the_socket_cannot_have_opened_it() {
 fn a_fin_wait_2_is_judged_by_who_holds_it_and_by_its_other_end() {
     let ours = socket(1, TcpState::FinWait2, 5000, 80);
     assert_eq!(verdict_of(ours, &[7]), Some(Verdict::HalfClosedByUs));
-    let timer = Some(Timer { kind: TimerKind::TimeWait, expires_ns: 9 * S, retransmits: 0 });
+    let timer = Some(Timer { kind: TimerKind::TimeWait, expires_ns: 9 * S, late_ns: 0, retransmits: 0 });
     let orphan = SocketSnapshot { mini: true, id: SocketId { inode: None, ..ours.id }, timer, ..ours };
     let stuck = World::default().with(orphan, &[]).only();
     assert_eq!(stuck.verdict, Some(Verdict::OrphanWaiting));

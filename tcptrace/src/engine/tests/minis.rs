@@ -4,6 +4,7 @@ use super::super::scene::{Scene, ending, path, socket};
 use super::super::{Config, Question};
 use crate::model::event::{Event, Neighbour, ResetReason};
 use crate::model::evidence::{Evidence, Span};
+use crate::model::snapshot::SocketSnapshot;
 use crate::model::socket::SocketId;
 use crate::model::state::TcpState;
 use crate::model::time::Mono;
@@ -169,6 +170,15 @@ fn a_dump_shows_that_an_orphan_got_the_peers_fin() {
     );
     // It was re-armed half a second before the dump, 2 s after it began.
     assert_eq!((last.in_from.ns, last.in_from.error_ns), (Some(1_504_000_000), Some(8_000_000)));
+}
+
+#[test]
+fn a_dump_that_was_kept_waiting_knows_the_moment_of_the_fin_less_well() {
+    let (mut scene, s) = (Scene::new(), socket(1, 5000, 80));
+    orphan(&mut scene, &s, 20);
+    let late = |found: &mut SocketSnapshot| found.timer.as_mut().unwrap().late_ns = 30_000_000;
+    scene.wait(1000).shown_with(&s, "TIME_WAIT", Some(59_500), late);
+    assert_eq!(scene.moves().last().unwrap().in_from.error_ns, Some(38_000_000));
 }
 
 #[test]

@@ -35,6 +35,16 @@ fn accept_is_claimed_whether_it_comes_before_or_after_the_childs_events() {
     }
 }
 
+/// The kernel half leaves out sockets that nobody asks for, but not who accepted them; their memory is used again at once.
+#[test]
+fn who_accepted_a_socket_that_was_left_out_does_not_own_the_next_one_at_its_address() {
+    let (mut scene, mut s) =
+        (Scene::with(Config { cookies: false, ..Config::default() }), socket(1, 80, 5000));
+    s.socket.cookie = None;
+    scene.accepted(&s, 20).wait(300).goes(&s, "LISTEN>SYN_RECV SYN_RECV>ESTABLISHED").finish(true);
+    assert_eq!(scene.unfinished()[0].owner, None);
+}
+
 #[test]
 fn a_child_not_accepted_has_its_listeners_owner() {
     let (mut scene, s) = (Scene::new(), socket(1, 80, 5000));

@@ -106,49 +106,49 @@ impl<'a> Transition<'a> {
 #[derive(Serialize, JsonSchema)]
 pub struct Lifecycle<'a> {
     /// RFC 3339, UTC, nanoseconds: of the end, or of printing.
-    time: &'a str,
+    pub(super) time: &'a str,
     /// CLOCK_MONOTONIC of the same moment.
-    mono_ns: u64,
+    pub(super) mono_ns: u64,
     #[serde(flatten)]
-    socket: SocketRecord,
+    pub(super) socket: SocketRecord,
     /// The best claim of ownership.
-    owner: Option<OwnerRecord<'a>>,
+    pub(super) owner: Option<OwnerRecord<'a>>,
     /// The last process seen acting on it, where it is another one than the owner.
-    last_seen: Option<TaskRecord<'a>>,
+    pub(super) last_seen: Option<TaskRecord<'a>>,
     /// How it began.
-    opened_by: Word<OpenedBy>,
+    pub(super) opened_by: Word<OpenedBy>,
     /// Who closed first.
-    closed_by: Option<Word<ClosedBy>>,
+    pub(super) closed_by: Option<Word<ClosedBy>>,
     /// How we came to know it.
-    first_seen: Word<FirstSeen>,
+    pub(super) first_seen: Word<FirstSeen>,
     /// Its stays, in order.
-    states: States<'a>,
+    pub(super) states: States<'a>,
     /// From first seen to the end.
-    duration_ns: Option<u64>,
+    pub(super) duration_ns: Option<u64>,
     /// How `duration_ns` is known.
-    duration_evidence: Word<Evidence>,
+    pub(super) duration_evidence: Word<Evidence>,
     /// Round-trip time of the handshake, where trustworthy.
-    handshake_rtt_us: Option<u32>,
+    pub(super) handshake_rtt_us: Option<u32>,
     /// How it ended; null while it lives.
-    end: Option<Word<End>>,
+    pub(super) end: Option<Word<End>>,
     /// More precisely.
-    detail: Option<DetailRecord<'a>>,
+    pub(super) detail: Option<DetailRecord<'a>>,
     /// Application bytes sent.
-    bytes_sent: Option<u64>,
+    pub(super) bytes_sent: Option<u64>,
     /// Application bytes received.
-    bytes_received: Option<u64>,
+    pub(super) bytes_received: Option<u64>,
     /// Segments sent.
-    segments_out: Option<u32>,
+    pub(super) segments_out: Option<u32>,
     /// Segments received.
-    segments_in: Option<u32>,
+    pub(super) segments_in: Option<u32>,
     /// Segments sent again.
-    retransmits: Option<u32>,
+    pub(super) retransmits: Option<u32>,
     /// Smoothed round-trip time at the end.
-    srtt_us: Option<u32>,
+    pub(super) srtt_us: Option<u32>,
     /// Its process closed it before it ended.
-    orphaned: bool,
+    pub(super) orphaned: bool,
     /// Time between CLOSED and the last close of its fd, when over 1 ms.
-    fd_held_ns: Option<u64>,
+    pub(super) fd_held_ns: Option<u64>,
 }
 
 impl<'a> Lifecycle<'a> {
@@ -184,7 +184,7 @@ impl<'a> Lifecycle<'a> {
 /// The stays of a life, made into [`Stay`]s one by one.
 #[derive(JsonSchema)]
 #[schemars(transparent)]
-struct States<'a>(#[schemars(with = "Vec<Stay>")] &'a [Residency]);
+pub(super) struct States<'a>(#[schemars(with = "Vec<Stay>")] pub(super) &'a [Residency]);
 
 impl Serialize for States<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -194,25 +194,25 @@ impl Serialize for States<'_> {
 
 /// One stay in one state.
 #[derive(Serialize, JsonSchema)]
-struct Stay {
+pub(super) struct Stay {
     /// The state.
-    state: Word<TcpState>,
+    pub(super) state: Word<TcpState>,
     /// When it was entered, CLOCK_MONOTONIC.
-    entered_mono_ns: Option<u64>,
+    pub(super) entered_mono_ns: Option<u64>,
     /// How long it lasted; null while it lasts.
-    ns: Option<u64>,
+    pub(super) ns: Option<u64>,
     /// How `ns` is known.
-    evidence: Word<Evidence>,
+    pub(super) evidence: Word<Evidence>,
     /// For `at_least`: an upper bound.
-    at_most_ns: Option<u64>,
+    pub(super) at_most_ns: Option<u64>,
     /// For `estimated`: the largest error.
-    error_ns: Option<u64>,
+    pub(super) error_ns: Option<u64>,
     /// TIME_WAIT and orphan FIN_WAIT_2: when the kernel's rule ends it.
-    expires_mono_ns: Option<u64>,
+    pub(super) expires_mono_ns: Option<u64>,
 }
 
 impl Stay {
-    fn of(residency: &Residency) -> Self {
+    pub(super) fn of(residency: &Residency) -> Self {
         let Residency { state, entered, stay, expires } = residency;
         Self {
             state: Word(*state),

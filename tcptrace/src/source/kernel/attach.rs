@@ -1,6 +1,7 @@
 //! Loading and attaching.
 
 use std::thread;
+use std::time::Duration;
 
 use aya::EbpfLoader;
 use aya::maps::{HashMap, PerCpuArray, RingBuf};
@@ -83,6 +84,8 @@ pub struct Options {
     pub scope: Scope,
     /// Count stays in the kernel instead of sending events; BTF path only.
     pub counting: Option<Counting>,
+    /// How long the walk through all open files may keep the start; what it leaves is [`Kernel::take_walk`]'s. `None`: to its end.
+    pub patience: Option<Duration>,
     /// For the test of the self-test: load the main program and let it hear nothing.
     pub deaf: bool,
 }
@@ -190,7 +193,7 @@ impl Kernel {
             kernel.attach_optional("diagnose", "inet_sock_set_state", &types);
         }
         kernel.keep_main();
-        kernel.adopt(&types);
+        kernel.adopt(&types, options.patience);
         Ok(kernel)
     }
 
@@ -328,7 +331,7 @@ impl Kernel {
             log,
             counters,
             stacks,
-            holders: None,
+            walk: None,
             ebpf,
         })
     }

@@ -1,10 +1,7 @@
-//! One pass over all open files: who holds which TCP socket, in all network namespaces, and the kernel half's memory of it.
-
-use std::io::{BufReader, ErrorKind, Read as _};
+//! One pass over all open files: who holds which TCP socket, in all network namespaces.
 
 use aya::programs::Iter;
 use aya::{Ebpf, EbpfLoader};
-use rustc_hash::FxHashMap;
 use tcptrace_ebpf::wire::Held;
 
 use crate::model::comm::Comm;
@@ -19,6 +16,7 @@ use super::btf::Btf;
 use super::convert::MPTCP;
 use super::error::{AttachError, short};
 use super::object::program_of;
+use super::walk::Records;
 use super::{Kernel, offsets, pids};
 
 /// A process holds a socket.
@@ -78,38 +76,6 @@ fn holding(held: &Held) -> Option<Holding> {
     })
 }
 
-/// The holders of all sockets, as small as it can be: a host may have a million of them.
-#[derive(Debug, Default)]
-pub struct Holders {
-    /// Cookie and pid.
-    pids: Vec<(u64, u32)>,
-    names: FxHashMap<u32, Comm>,
-}
-
-impl Holders {
-    fn add(&mut self, held: &Held) {
-        if held.cookie != 0 {
-            self.pids.push((held.cookie, held.pid));
-            self.names.insert(held.pid, Comm(held.comm));
-        }
-    }
-
-    /// Of several holders of a socket keeps one that is `preferred`, else the first.
-    pub fn settle(&mut self, preferred: &dyn Fn(u32) -> bool) {
-        self.pids.sort_by_key(|(cookie, pid)| (*cookie, !preferred(*pid)));
-        self.pids.dedup_by_key(|(cookie, _)| *cookie);
-        self.pids.shrink_to_fit();
-    }
-
-    /// Who holds it; call after [`Self::settle`].
-    #[must_use]
-    pub fn holder(&self, cookie: Cookie) -> Option<Task> {
-        let at = self.pids.binary_search_by_key(&cookie.0.get(), |(cookie, _)| *cookie).ok()?;
-        let (_, pid) = *self.pids.get(at)?;
-        Some(Task { pid, comm: *self.names.get(&pid)? })
-    }
-}
-
 /// Only the iterator over open files, for those who look once and trace nothing.
 pub struct OpenFiles(Ebpf);
 
@@ -152,25 +118,12 @@ impl OpenFiles {
 }
 
 fn holdings(ebpf: &mut Ebpf) -> Result<Vec<Holding>, String> {
+    let mut records = Records::open(ebpf)?;
     let mut holdings = Vec::new();
-    walk(ebpf, |held| holdings.extend(holding(held)))?;
-    Ok(holdings)
-}
-
-/// Lets the loaded iterator walk all open files.
-fn walk(ebpf: &mut Ebpf, mut each: impl FnMut(&Held)) -> Result<(), String> {
-    let program = program_of::<Iter>(ebpf, "held").map_err(|error| short(&error))?;
-    let link = program.attach().map_err(|error| short(&error))?;
-    let link = program.take_link(link).map_err(|error| short(&error))?;
-    let mut records = BufReader::with_capacity(64 << 10, link.into_file().map_err(|error| short(&error))?);
-    let mut bytes = [0; size_of::<Held>()];
-    loop {
-        match records.read_exact(&mut bytes) {
-            Ok(()) => Held::decode(&bytes).iter().for_each(&mut each),
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(()),
-            Err(error) => return Err(error.to_string()),
-        }
+    while let Some(held) = records.next().transpose()? {
+        holdings.extend(held.as_ref().and_then(holding));
     }
+    Ok(holdings)
 }
 
 impl Kernel {
@@ -180,37 +133,11 @@ impl Kernel {
         pids::namespace().1 == 0
     }
 
-    /// Loads the iterator, lets it give the sockets that existed before us their owners, and keeps these for the first dump.
-    pub(super) fn adopt(&mut self, types: &aya::Btf) {
-        let loaded =
-            program_of::<Iter>(&mut self.ebpf, "held").and_then(|program| program.load("task_file", types));
-        match loaded {
-            Ok(()) => {
-                let mut holders = Holders::default();
-                match walk(&mut self.ebpf, |held| holders.add(held)) {
-                    Ok(()) => self.holders = Some(holders),
-                    Err(why) => {
-                        self.notes.push(format!("owners of older sockets come from /proc only: {why}"));
-                    }
-                }
-            }
-            Err(error) => self.notes.push(format!(
-                "the iterator over open files is not available ({}): owners of older sockets come from /proc only",
-                short(&error)
-            )),
-        }
-    }
-
     /// Walks all open files now.
     ///
     /// # Errors
     /// Why not, in words: the kernel lacks the iterator (before 5.11), or it could not be read.
     pub fn holdings(&mut self) -> Result<Vec<Holding>, String> {
         holdings(&mut self.ebpf)
-    }
-
-    /// Who held what when tracing began; `None` where /proc must be asked, and the second time.
-    pub fn take_holders(&mut self) -> Option<Holders> {
-        self.holders.take()
     }
 }

@@ -121,6 +121,7 @@ async fn attach(ring_bytes: u32) -> Result<Tried, AttachError> {
         measure: false,
         scope: Scope::default(),
         counting: None,
+        patience: None,
         deaf: false,
     })?;
     let deaf = kernel.self_test(|_| {}).await.err();

@@ -106,7 +106,7 @@ pub fn decode(payload: &[u8], context: Context) -> Option<SocketSnapshot> {
         owner: None,
         age: Age { at_least_ns: age.at_least_ns.saturating_sub(context.doubt_ns), ..age },
         existed_ns: info.as_ref().filter(|_| !mini).map_or(0, |info| existed_ns(info, state)),
-        timer: timer(&fixed),
+        timer: timer(&fixed, context.doubt_ns),
         receive_queue: fixed.receive_queue.saturating_sub(received_fin),
         send_queue,
         counters: info.filter(|_| !listening).and_then(|info| info.counters(state)),
@@ -142,7 +142,7 @@ fn existed_ns(info: &TcpInfo, state: TcpState) -> u64 {
     u64::from(ms).saturating_sub(10) * 1_000_000
 }
 
-fn timer(fixed: &Fixed) -> Option<Timer> {
+fn timer(fixed: &Fixed, doubt_ns: u64) -> Option<Timer> {
     let kind = match fixed.timer {
         1 => TimerKind::Retransmit,
         2 => TimerKind::Keepalive,
@@ -151,7 +151,9 @@ fn timer(fixed: &Fixed) -> Option<Timer> {
         _ => return None,
     };
     let expires_ns = u64::from(fixed.expires_ms).saturating_mul(1_000_000);
-    Some(Timer { kind, expires_ns, retransmits: fixed.retransmits })
+    // The kernel tells milliseconds.
+    let late_ns = if doubt_ns < 1_000_000 { 0 } else { doubt_ns };
+    Some(Timer { kind, expires_ns, late_ns, retransmits: fixed.retransmits })
 }
 
 #[cfg(test)]

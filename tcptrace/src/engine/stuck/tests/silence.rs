@@ -7,7 +7,7 @@ use crate::model::snapshot::{Age, SocketSnapshot, TimerKind};
 #[test]
 fn a_peer_that_answers_probes_is_there_and_one_that_does_not_is_gone() {
     let closing = |kind, retransmits, send_queue| SocketSnapshot {
-        timer: Some(Timer { kind, expires_ns: S, retransmits }),
+        timer: Some(Timer { kind, expires_ns: S, late_ns: 0, retransmits }),
         send_queue,
         ..socket(1, TcpState::FinWait1, 80, 5000)
     };
@@ -37,7 +37,7 @@ fn a_peer_that_answers_probes_is_there_and_one_that_does_not_is_gone() {
 #[test]
 fn silence_of_an_end_that_is_on_this_host_is_the_fault_of_the_path() {
     let mut gone = socket(1, TcpState::FinWait1, 80, 5000);
-    gone.timer = Some(Timer { kind: TimerKind::Retransmit, expires_ns: S, retransmits: 3 });
+    gone.timer = Some(Timer { kind: TimerKind::Retransmit, expires_ns: S, late_ns: 0, retransmits: 3 });
     let peer = socket(2, TcpState::CloseWait, 5000, 80);
     let young = SocketSnapshot { age: Age { at_least_ns: S, at_most_ns: Some(S) }, ..peer };
     let stuck = World::default().with(gone, &[7]).with(young, &[8]).only();
@@ -53,7 +53,7 @@ fn silence_of_an_end_that_is_on_this_host_is_the_fault_of_the_path() {
 fn what_drains_into_silence_may_have_lost_its_peer() {
     let mut draining = socket(1, TcpState::CloseWait, 80, 5000);
     draining.send_queue = 9;
-    draining.timer = Some(Timer { kind: TimerKind::Retransmit, expires_ns: S, retransmits: 3 });
+    draining.timer = Some(Timer { kind: TimerKind::Retransmit, expires_ns: S, late_ns: 0, retransmits: 3 });
     let stuck = World::default().with(draining, &[7]).only();
     assert_eq!((stuck.verdict, stuck.alternative), (Some(Verdict::Draining), Some(Verdict::PeerGone)));
 }

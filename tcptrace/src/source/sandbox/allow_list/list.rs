@@ -57,6 +57,7 @@ const ALWAYS: &[i64] = &[
     libc::SYS_tgkill,
     libc::SYS_write,
     libc::SYS_writev,
+    libc::SYS_pwritev2,
 ];
 
 /// Looking at files; opening them is below.

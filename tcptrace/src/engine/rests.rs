@@ -1,0 +1,114 @@
+//! All TIME_WAITs that have been told, found by cookie or by both ends, each due when the rule ends it.
+
+use std::time::Duration;
+
+use super::agenda::{self, Agenda};
+use super::chunks::Chunks;
+use super::ends::{Ends, EndsIndex};
+use super::index::CookieIndex;
+use super::rest::Rest;
+use super::table::Slot;
+use crate::model::time::Mono;
+
+/// The store.
+#[derive(Debug, Default)]
+pub(crate) struct Rests {
+    rests: Chunks<Rest>,
+    by_cookie: CookieIndex,
+    by_ends: EndsIndex,
+    agenda: Agenda,
+}
+
+impl Rests {
+    pub(crate) fn len(&self) -> usize {
+        self.rests.len()
+    }
+
+    pub(crate) fn add(&mut self, now: Mono, rest: Rest) {
+        let (id, expires) = (rest.id, rest.expires);
+        let slot = self.rests.put(rest);
+        let rests = &self.rests;
+        self.by_cookie.insert(slot, |slot| rests.at(slot).cookie);
+        self.by_ends.insert(slot, |slot| rests.at(slot).ends);
+        self.agenda.add(now, expires, id, slot);
+    }
+
+    pub(crate) fn take(&mut self, slot: Slot) -> Rest {
+        let rests = &self.rests;
+        self.by_cookie.remove(slot, |slot| rests.at(slot).cookie);
+        self.by_ends.remove(slot, &rests.at(slot).ends);
+        self.rests.take(slot, Rest::vacant())
+    }
+
+    pub(crate) fn at(&self, slot: Slot) -> &Rest {
+        self.rests.at(slot)
+    }
+
+    pub(crate) fn find(&self, cookie: u64) -> Option<Slot> {
+        if cookie == 0 || self.rests.len() == 0 {
+            return None;
+        }
+        self.by_cookie.find(cookie, |slot| self.rests.at(slot).cookie)
+    }
+
+    /// The one with these ends in this namespace: there can be only one.
+    pub(crate) fn with_ends(&self, ends: &Ends, netns: u32) -> Option<Slot> {
+        self.by_ends
+            .with(ends, |slot| self.rests.at(slot).ends)
+            .find(|slot| self.rests.at(*slot).netns == netns)
+    }
+
+    pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> + '_ {
+        self.by_ends.slots()
+    }
+
+    pub(crate) fn doubt(&mut self, netns: u32) {
+        for slot in self.rests.slots() {
+            let rest = self.rests.at_mut(slot);
+            if rest.netns == netns {
+                rest.doubt();
+            }
+        }
+    }
+
+    /// A dump shows it, with the timer where it tells of one.
+    pub(crate) fn confirm(&mut self, now: Mono, slot: Slot, at: Mono, left: Option<Duration>) {
+        let rest = self.rests.at_mut(slot);
+        rest.confirm(at);
+        if let Some(expires) = left.map(|left| at + left) {
+            let sooner = expires < std::mem::replace(&mut rest.expires, expires);
+            if sooner {
+                let id = rest.id;
+                self.agenda.add(now, expires, id, slot);
+            }
+        }
+    }
+
+    pub(crate) fn next_due(&self) -> Option<Mono> {
+        self.agenda.next()
+    }
+
+    /// The next that is due at `now`, with its deadline; the inner `None` is one that is gone.
+    pub(crate) fn take_due(&mut self, now: Mono) -> Option<(Mono, Option<Slot>)> {
+        let (due, mark, slot) = self.agenda.take_due(now)?;
+        let rest = self.rests.at(slot);
+        Some((due, (rest.id != 0 && agenda::mark(rest.id) == mark).then_some(slot)))
+    }
+
+    /// It is due later.
+    pub(crate) fn postpone(&mut self, now: Mono, slot: Slot, until: Mono) {
+        let id = self.rests.at(slot).id;
+        self.agenda.add(now, until, id, slot);
+    }
+
+    /// The one that has been here longest: it is due first.
+    pub(crate) fn oldest(&mut self) -> Option<Slot> {
+        while let Some(due) = self.agenda.next() {
+            if let Some((due, Some(slot))) = self.take_due(due) {
+                self.postpone(due, slot, due);
+                return Some(slot);
+            }
+        }
+        None
+    }
+}
