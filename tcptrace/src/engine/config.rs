@@ -9,7 +9,7 @@ pub struct Config {
     pub max_connections: usize,
     /// Report a lifecycle when its TIME_WAIT ends, not when it begins.
     pub through_time_wait: bool,
-    /// `net.ipv4.tcp_fin_timeout`, seconds, of namespaces of which no [`Event::FinTimeout`] has told.
+    /// `net.ipv4.tcp_fin_timeout`, seconds, of namespaces of which no [`Event::FinTimeout`](crate::model::event::Event::FinTimeout) has told.
     pub fin_timeout_s: u32,
     /// The kernel's `CONFIG_HZ`: the unit of TCP_LINGER2.
     pub hz: u32,
