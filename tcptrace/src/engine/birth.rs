@@ -42,7 +42,8 @@ impl Engine {
             self.accepted.pop_front();
         }
         let mut life = Life::new(self.next_id, socket, first_seen, Stay { state, known, entered });
-        life.generation = self.loss.generation;
+        let confirmed = self.loss.confirmed_at(at).unwrap_or(self.loss.generation.wrapping_sub(1));
+        life.generation = confirmed;
         self.next_id += 1;
         self.connections += 1;
         // Who listens or connects was not handed over by accept(); an address says nothing of what lived there before.
@@ -64,7 +65,7 @@ impl Engine {
         let netns = self.netns.entry(life.netns).or_default();
         netns.lives += 1;
         if netns.lives == 1 {
-            netns.repaired = self.loss.generation;
+            netns.repaired = confirmed;
         }
         let slot = self.table.insert(life);
         if !self.config.cookies {

@@ -154,20 +154,19 @@ impl Engine {
     /// Takes from an event all that is not its transition: addresses, owner, facts, counters.
     fn note(&mut self, slot: Slot, event: &StateChange, out: &mut dyn FnMut(Update<'_>)) {
         let killer = event.facts.is_some_and(|facts| facts.error == 103) && event.to == TcpState::Closed;
-        let generation = self.loss.generation;
         let indexed = self.table.life(slot).in_ends;
         let mut ends = self.table.life(slot).ends;
         let learnt = ends.learn(&event.id.endpoints);
         if learnt && indexed {
             self.table.forget_ends(slot);
         }
-        let own_pid = self.config.own_pid;
+        let (own_pid, confirmed) = (self.config.own_pid, self.loss.confirmed_at(event.at));
         self.learn_netns(slot, event.id.netns);
         if !self.config.cookies && event.from != TcpState::Listen {
             self.learn_keys(slot, &event.id.socket);
         }
         let life = self.table.life_mut(slot);
-        life.generation = generation;
+        life.generation = confirmed.unwrap_or(life.generation);
         life.learn(&event.id);
         life.ends = ends;
         if let Some(facts) = &event.facts {

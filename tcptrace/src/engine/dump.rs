@@ -54,9 +54,7 @@ impl Engine {
             owner::claim(&mut life.owner, owner);
         }
         let doubtful = life.generation != self.loss.generation;
-        if snapshot.at >= self.loss.at {
-            life.generation = self.loss.generation;
-        }
+        life.generation = self.loss.confirmed_at(snapshot.at).unwrap_or(life.generation);
         if life.mini().is_some() {
             if snapshot.mini {
                 self.confirm(slot, snapshot, out);
@@ -107,11 +105,8 @@ impl Engine {
         }
         let slot = self.begin(&snapshot.id, snapshot.at, snapshot.state, FirstSeen::Snapshot, out);
         self.refine(slot, snapshot);
-        let (loss, through, own_pid) = (self.loss.at, self.config.through_time_wait, self.config.own_pid);
+        let (through, own_pid) = (self.config.through_time_wait, self.config.own_pid);
         let life = self.table.life_mut(slot);
-        if snapshot.at < loss {
-            life.generation = life.generation.wrapping_sub(1);
-        }
         if life.owner.is_none() {
             life.owner = snapshot.owner;
         }

@@ -37,6 +37,12 @@ impl Loss {
         self.totals[index(place)]
     }
 
+    /// The generation of a life that something confirms which was seen at `at`. What was seen before the last loss was noticed confirms
+    /// nothing: it may have waited in the ring while that loss came after it.
+    pub(crate) fn confirmed_at(&self, at: Mono) -> Option<u32> {
+        (at >= self.at).then_some(self.generation)
+    }
+
     fn count(&mut self, place: LossPlace, count: u64) -> u64 {
         let total = &mut self.totals[index(place)];
         *total = total.saturating_add(count);

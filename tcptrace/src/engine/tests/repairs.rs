@@ -72,6 +72,26 @@ fn after_a_loss_what_a_dump_no_longer_shows_ended_unknown() {
 }
 
 #[test]
+fn what_waited_in_the_ring_while_a_loss_was_noticed_confirms_nothing() {
+    let mut scene = Scene::new();
+    let (turned, gone, born) = (socket(1, 80, 5000), socket(2, 80, 5001), socket(3, 80, 5002));
+    scene.goes(&turned, OPEN).goes(&gone, OPEN).wait(10).lose();
+    let before = Mono(scene.now - 5_000_000);
+    for s in [&turned, &gone] {
+        scene.goes_with(s, "ESTABLISHED>FIN_WAIT1", |e| e.at = before);
+    }
+    scene.goes_with(&born, "CLOSE>SYN_SENT", |e| e.at = before);
+    scene.wait(10);
+    let began = Mono(scene.now);
+    scene.shown(&turned, "TIME_WAIT", Some(59_000)).dumped_since(began);
+    let ends: Vec<String> = scene.closed().into_iter().map(ending).collect();
+    assert_eq!(
+        (ends, scene.engine.live()),
+        (["time_wait", "unknown", "unknown"].map(String::from).into(), 1)
+    );
+}
+
+#[test]
 fn without_a_loss_a_dump_proves_nothing_against_events() {
     let (mut scene, s) = (Scene::new(), socket(1, 80, 5000));
     scene.goes(&s, OPEN).wait(5).dumped();
