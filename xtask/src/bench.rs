@@ -143,17 +143,19 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 /// Two runs of the load under a tracer. The kernel's own timing of programs costs two readings of a clock a run, so that it is off
 /// for all that is not the programs' time.
 fn timed(contender: &Contender, folder: &Path, load: &load::Args) -> Result<(Done, Option<Cost>)> {
-    let run = || {
+    let run = |timing: bool| {
+        // Whether it sees anything is known by the kernel's count of its runs.
+        let stats = Stats::on()?;
         let running = contender.start(folder)?;
+        let stats = timing.then_some(stats);
         let before = running.programs()?;
         let done = load.start()?;
-        Ok::<_, anyhow::Error>((done, running.end(before)?))
+        let cost = running.end(before)?;
+        drop(stats);
+        Ok::<_, anyhow::Error>((done, cost))
     };
-    let Cost { kernel_ns, runs, .. } = {
-        let _stats = Stats::on()?;
-        run()?.1
-    };
-    let (done, cost) = run()?;
+    let Cost { kernel_ns, runs, .. } = run(true)?.1;
+    let (done, cost) = run(false)?;
     Ok((done, Some(Cost { kernel_ns, runs, ..cost })))
 }
 
