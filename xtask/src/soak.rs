@@ -121,7 +121,9 @@ fn soak(args: &Args) -> Result<Report> {
         report.add(outcome);
     }
     println!("{:>6} TIME_WAITs", args.time_wait);
+    let began = Instant::now();
     let there = crowds.old.burst(args.time_wait, BURST)?;
+    let took = began.elapsed();
     subject.wait_until_idle()?;
     report.descriptors(&first, &subject.descriptors()?);
     let crowds = [&crowds.old, &crowds.new];
@@ -132,7 +134,7 @@ fn soak(args: &Args) -> Result<Report> {
     }
     let end = subject.end(&crowds.map(Crowd::netns))?;
     looks.push(truth::look(&crowds)?);
-    report.time_wait(args.time_wait, there);
+    report.time_wait(args.time_wait, there, took);
     report.agreement(&looks, &end.table);
     report.end(&end, &churned);
     Ok(report)

@@ -71,10 +71,10 @@ impl Report {
         self.add(Check::new("no namespace is kept alive", *sockets <= namespaces + runtime, figures));
     }
 
-    pub(super) fn time_wait(&mut self, asked: u32, there: u32) {
-        let figures = format!("{there} of {asked} at once");
-        // A port of an earlier one is taken again now and then.
-        self.add(Check::new("so many TIME_WAITs", there + asked / 100 >= asked, figures));
+    /// How many there were of those asked for, and how long they took.
+    pub(super) fn time_wait(&mut self, asked: u32, there: u32, took: Duration) {
+        let figures = format!("{there} of {asked} at once, after {:.1} s", took.as_secs_f64());
+        self.add(Check::new("so many TIME_WAITs", there >= asked, figures));
     }
 
     /// The table against what `ss` said in several looks, the last of them after the end: what was there all the time must be in the
