@@ -31,7 +31,7 @@ impl Key {
     }
 
     /// What follows the key, where `line` begins with it. Most keys that are asked for are not there: eight bytes tell.
-    #[inline]
+    #[inline(always)]
     pub(super) fn strip(self, line: &[u8]) -> Option<&[u8]> {
         if let Some(eight) = line.first_chunk()
             && (u64::from_le_bytes(*eight) ^ self.head) & self.mask != 0
@@ -85,6 +85,7 @@ pub(super) trait Fields<'a> {
     fn flag(&mut self, key: Key) -> Result<bool, Wrong>;
 
     /// A number that fits.
+    #[inline(always)]
     fn fitting<T: TryFrom<u64>>(&mut self, key: Key) -> Result<Option<T>, Wrong> {
         match self.number(key)? {
             Some(number) => T::try_from(number).map(Some).map_err(|_| Wrong::Value(key)),
@@ -93,21 +94,25 @@ pub(super) trait Fields<'a> {
     }
 
     /// A number that fits; left out it is 0.
+    #[inline(always)]
     fn or_zero<T: TryFrom<u64> + Default>(&mut self, key: Key) -> Result<T, Wrong> {
         Ok(self.fitting(key)?.unwrap_or_default())
     }
 
     /// A number that must be there.
+    #[inline(always)]
     fn needed<T: TryFrom<u64>>(&mut self, key: Key) -> Result<T, Wrong> {
         self.fitting(key)?.ok_or(Wrong::Missing(key))
     }
 
     /// A text that must be there, understood by `meaning`.
+    #[inline(always)]
     fn meaning<T>(&mut self, key: Key, meaning: impl Fn(&[u8]) -> Option<T>) -> Result<T, Wrong> {
         self.maybe(key, meaning)?.ok_or(Wrong::Missing(key))
     }
 
     /// A text that may be there, understood by `meaning`.
+    #[inline(always)]
     fn maybe<T>(&mut self, key: Key, meaning: impl Fn(&[u8]) -> Option<T>) -> Result<Option<T>, Wrong> {
         match self.text(key)? {
             Some(text) => meaning(text).map(Some).ok_or(Wrong::Value(key)),

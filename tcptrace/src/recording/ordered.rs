@@ -25,7 +25,7 @@ impl<'a> Ordered<'a> {
         self.rest.strip_prefix(b"}\n")
     }
 
-    #[inline]
+    #[inline(always)]
     fn at(&mut self, key: Key) -> bool {
         match key.strip(self.rest) {
             Some(rest) => {
@@ -37,7 +37,7 @@ impl<'a> Ordered<'a> {
     }
 
     /// Up to the closing quote. Escapes are left to the loose reader.
-    #[inline]
+    #[inline(always)]
     fn quoted(&mut self) -> Option<&'a [u8]> {
         let end = swar::plain(self.rest);
         let (text, rest) = self.rest.split_at_checked(end)?;
@@ -46,7 +46,7 @@ impl<'a> Ordered<'a> {
     }
 
     /// Digits as JSON has them: no leading zero, nothing that overflows.
-    #[inline]
+    #[inline(always)]
     fn digits(&mut self) -> Option<u64> {
         let (number, length) = swar::number(self.rest)?;
         self.rest = self.rest.get(length..)?;
@@ -55,7 +55,7 @@ impl<'a> Ordered<'a> {
 }
 
 impl<'a> Fields<'a> for Ordered<'a> {
-    #[inline]
+    #[inline(always)]
     fn number(&mut self, key: Key) -> Result<Option<u64>, Wrong> {
         if !self.at(key) {
             return Ok(None);
@@ -63,7 +63,7 @@ impl<'a> Fields<'a> for Ordered<'a> {
         self.digits().map(Some).ok_or(Wrong::Unordered)
     }
 
-    #[inline]
+    #[inline(always)]
     fn signed(&mut self, key: Key) -> Result<Option<i64>, Wrong> {
         if !self.at(key) {
             return Ok(None);
@@ -75,7 +75,7 @@ impl<'a> Fields<'a> for Ordered<'a> {
         Ok(Some(if minus.is_some() { -magnitude } else { magnitude }))
     }
 
-    #[inline]
+    #[inline(always)]
     fn text(&mut self, key: Key) -> Result<Option<&'a [u8]>, Wrong> {
         if !self.at(key) {
             return Ok(None);
@@ -88,7 +88,7 @@ impl<'a> Fields<'a> for Ordered<'a> {
         self.quoted().map(Some).ok_or(Wrong::Unordered)
     }
 
-    #[inline]
+    #[inline(always)]
     fn flag(&mut self, key: Key) -> Result<bool, Wrong> {
         if !self.at(key) {
             return Ok(false);
