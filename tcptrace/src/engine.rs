@@ -89,6 +89,8 @@ pub struct Question {
 #[derive(Clone, Copy, Debug, Default)]
 struct Netns {
     fin_timeout_s: Option<u32>,
+    /// When that was last told.
+    fin_timeout_at: Mono,
     lives: u32,
     minis: u32,
     /// The loss that a full dump has repaired.

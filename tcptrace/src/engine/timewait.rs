@@ -41,11 +41,12 @@ impl Engine {
         mini::orphan(linger2, self.config.hz, fin_timeout.unwrap_or(self.config.fin_timeout_s))
     }
 
-    /// The tcp_fin_timeout of a namespace is known: orphans that began before that have their deadline now.
+    /// The tcp_fin_timeout of a namespace is known, or another one: orphans that began since it was last told have their deadline now.
     pub(super) fn fin_timeout(&mut self, netns: u32, seconds: u32) {
         let known = self.netns.entry(netns).or_default();
         let before = known.fin_timeout_s.replace(seconds);
-        if before.is_some() || known.minis == 0 {
+        let told = std::mem::replace(&mut known.fin_timeout_at, self.now);
+        if before == Some(seconds) || known.minis == 0 {
             return;
         }
         let slots: Vec<Slot> = self.table.indexed_by_ends().collect();
@@ -56,7 +57,9 @@ impl Engine {
             let Some(mini) = life.mini_mut().filter(|mini| here && mini.confirmed.is_none()) else {
                 continue;
             };
-            let Some(began) = mini.by_sysctl else { continue };
+            let Some(began) = mini.by_sysctl.filter(|began| before.is_none() || *began > told) else {
+                continue;
+            };
             let expires = began + rule.mini;
             mini.expires = Some(expires);
             self.agenda.add(self.now, expires, id, slot);

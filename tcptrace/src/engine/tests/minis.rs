@@ -148,6 +148,21 @@ fn an_orphan_that_expired_before_its_namespace_told_the_timeout_is_called_expire
 }
 
 #[test]
+fn an_orphan_that_began_before_another_timeout_was_told_has_that_unless_the_old_one_was_told_since() {
+    for (again, end) in [(false, "fin_wait_2_timeout"), (true, "unknown")] {
+        let (mut scene, s) = (Scene::new(), socket(1, 5000, 80));
+        orphan(&mut scene, &s, 60);
+        scene.wait(100);
+        if again {
+            scene.tick().observe(&Event::FinTimeout { netns: 1, seconds: 60 });
+        }
+        scene.wait(1200).tick().observe(&Event::FinTimeout { netns: 1, seconds: 1 });
+        scene.dumped();
+        assert_eq!(scene.end(), end);
+    }
+}
+
+#[test]
 fn linger2_sets_the_orphans_time() {
     let (mut scene, s) = (Scene::new(), socket(1, 5000, 80));
     scene.goes(&s, CLOSING).goes_as(&s, "FIN_WAIT1>FIN_WAIT2", |f| (f.dead, f.linger2) = (true, 500));
