@@ -162,7 +162,9 @@ impl Engine {
         }
         let (own_pid, confirmed) = (self.config.own_pid, self.loss.confirmed_at(event.at));
         self.learn_netns(slot, event.id.netns);
-        if !self.config.cookies && event.from != TcpState::Listen {
+        // A child is born with the cookie that its listener has.
+        let own = event.from != TcpState::Listen || event.to == TcpState::Closed;
+        if !self.config.cookies && own {
             self.learn_keys(slot, &event.id.socket);
         }
         let life = self.table.life_mut(slot);

@@ -159,6 +159,21 @@ fn older_kernels_give_the_child_its_cookie_and_tuple_only_on_established() {
 }
 
 #[test]
+fn a_listener_whose_cookie_somebody_asks_for_has_it_when_it_closes_and_its_child_has_its_own() {
+    let mut scene = Scene::with(Config { cookies: false, ..Config::default() });
+    let (listener, child) = (socket(1, 80, 0), socket(2, 80, 5000));
+    let (first, second) = (listener.socket.cookie, child.socket.cookie);
+    scene.goes(&listener, "CLOSE>LISTEN");
+    scene.goes_with(&child, "LISTEN>SYN_RECV", |e| e.id.socket.cookie = first);
+    scene.goes_with(&child, "SYN_RECV>ESTABLISHED", |e| e.id.socket.cookie = second);
+    scene.goes_with(&child, "ESTABLISHED>CLOSE", |e| e.id.socket.cookie = second);
+    scene.goes_with(&listener, "LISTEN>CLOSE", |e| e.id.socket.cookie = first).wait(100).tick();
+    let cookies: Vec<_> = scene.closed().iter().map(|life| life.socket.socket.cookie).collect();
+    // Why the child was reset is waited for.
+    assert_eq!(cookies, [first, second]);
+}
+
+#[test]
 fn an_accepted_mptcp_connection_shares_its_listeners_cookie() {
     let mut scene = Scene::new();
     let mut listener = socket(1, 80, 0);
