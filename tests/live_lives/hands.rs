@@ -87,10 +87,8 @@ fn a_worker_that_accepts_from_an_inherited_listener_owns_what_it_accepts() {
     drop(client);
     let pid = other.pid;
     other.wait();
-    let life = lab.tracer.wait(1, "the child", |life| {
-        life["rport"] == port && life["netns"] == lab.b().netns.inode && life["opened_by"] == "accept"
-    });
-    life[0].was(ACCEPTED, "fin").owned_by(pid, "accept");
+    let life = lab.accepted(to, port);
+    life.was(ACCEPTED, "fin").owned_by(pid, "accept");
     drop(listener);
     lab.life(l).was("LISTEN", "listen_closed close").ours("listen");
 }
@@ -100,16 +98,15 @@ fn a_killed_process_is_the_one_that_closed() {
     let Some(lab) = Lab::alone(&[]) else { return };
     let listener = lab.listen();
     let mut other = Other::start("accept", std::os::fd::OwnedFd::from(listener.try_clone().unwrap()));
-    let client = lab.connect(listener.local_addr().unwrap());
+    let to = listener.local_addr().unwrap();
+    let client = lab.connect(to);
     let (c, port) = (cookie(&client), client.local_addr().unwrap().port());
     other.hear("accepted");
     let pid = other.pid;
     other.kill();
     lab.a().until_in(c, TcpState::CloseWait);
     drop(client);
-    let life = lab.tracer.wait(1, "the child", |life| {
-        life["rport"] == port && life["netns"] == lab.b().netns.inode && life["opened_by"] == "accept"
-    });
-    life[0].owned_by(pid, "accept").has("closed_by", "local").has("orphaned", true);
-    assert_eq!(life[0].end(), "time_wait", "{:#}", life[0].0);
+    let life = lab.accepted(to, port);
+    life.owned_by(pid, "accept").has("closed_by", "local").has("orphaned", true);
+    assert_eq!(life.end(), "time_wait", "{:#}", life.0);
 }

@@ -92,20 +92,19 @@ fn a_listener_that_closes_resets_what_nobody_accepted() {
     let Some(lab) = Lab::alone(&[]) else { return };
     let listener = lab.listen();
     let l = cookie(&listener);
-    let client = lab.connect(listener.local_addr().unwrap());
+    let to = listener.local_addr().unwrap();
+    let client = lab.connect(to);
     let port = client.local_addr().unwrap().port();
     lab.b().until("the child", |seen| {
         seen.state == TcpState::Established && seen.id.endpoints.remote.port == Some(port)
     });
     drop(listener);
-    let child = lab.tracer.wait(1, "the child", |life| {
-        life["rport"] == port && life["netns"] == lab.b().netns.inode && life["opened_by"] == "accept"
-    });
-    child[0].was(ACCEPTED, "rst_sent listener_closed");
+    let child = lab.accepted(to, port);
+    child.was(ACCEPTED, "rst_sent listener_closed");
     if has("socket_cookies") {
-        child[0].owned_by(std::process::id(), "listener");
+        child.owned_by(std::process::id(), "listener");
     } else {
-        child[0].has("owner", serde_json::Value::Null);
+        child.has("owner", serde_json::Value::Null);
     }
     lab.life(l).was("LISTEN", "listen_closed close");
 }

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
+use serde_json::Value;
 use tcptrace::model::snapshot::SocketSnapshot;
 use tcptrace::model::state::TcpState;
 use tcptrace::source::netns::{Netns, in_netns};
@@ -216,6 +217,18 @@ impl Lab {
         // Established on both sides, the accept() behind us.
         self.b().until_in(s, TcpState::Established);
         Pair { client, server, c, s }
+    }
+
+    /// The life that `listener` accepted from the client's `port`, once it has ended. Both ports: another test's namespace may have had
+    /// the number of this one.
+    pub(crate) fn accepted(&self, listener: SocketAddr, port: u16) -> Life {
+        let netns = self.b().netns.inode;
+        let wanted = |life: &Value| {
+            life["netns"] == netns
+                && (&life["lport"], &life["rport"]) == (&listener.port().into(), &port.into())
+                && life["opened_by"] == "accept"
+        };
+        self.tracer.wait(1, "the child", wanted).remove(0)
     }
 
     /// The life of the socket with this cookie, once it has ended.
