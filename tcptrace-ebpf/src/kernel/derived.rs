@@ -45,6 +45,10 @@ static MILESTONES: MilestoneStorage = MilestoneStorage {
     value: core::ptr::null(),
 };
 
+/// The same by address, for kernels without socket storage; from a socket's birth to its CLOSE.
+#[map]
+static MILESTONES_BY_ADDRESS: LruHashMap<u64, Milestones> = LruHashMap::with_max_entries(1, 0);
+
 /// Connections that wait for accept(), by socket address: accept()'s own program cannot reach socket storage.
 #[map]
 static READY: HashMap<u64, Ready> = HashMap::with_max_entries(1, 0);
@@ -133,18 +137,8 @@ pub(super) fn milestones(now: u64, sock: Sock, (from, to): (u8, u8)) -> Mileston
     if !create && to != CLOSE && to != CLOSING {
         return NEVER;
     }
-    let flags = if create { BPF_SK_STORAGE_GET_F_CREATE as u64 } else { 0 };
-    // SAFETY: the verifier knows both pointers; null or the socket's own storage.
-    let stored = unsafe {
-        bpf_sk_storage_get(
-            (&raw const MILESTONES).cast_mut().cast::<c_void>(),
-            sock.pointer().cast(),
-            null_mut(),
-            flags,
-        )
-        .cast::<Milestones>()
-        .as_mut()
-    };
+    // SAFETY: null or the socket's own.
+    let stored = unsafe { stored(sock, create).as_mut() };
     let Some(stored) = stored else {
         if create {
             ring::count_lost(lost::MEMORY);
@@ -158,7 +152,34 @@ pub(super) fn milestones(now: u64, sock: Sock, (from, to): (u8, u8)) -> Mileston
     if to == FIN_WAIT1 {
         stored.fin_ns = now;
     }
-    Milestones { born_ns: stored.born_ns, fin_ns: stored.fin_ns }
+    let found = Milestones { born_ns: stored.born_ns, fin_ns: stored.fin_ns };
+    if to == CLOSE && constant!(config(), by_address) != 0 {
+        let _ = MILESTONES_BY_ADDRESS.remove(&(sock.pointer() as u64));
+    }
+    found
+}
+
+/// Where a socket's milestones are kept, if they are; made when `create`.
+#[inline(always)]
+fn stored(sock: Sock, create: bool) -> *mut Milestones {
+    if constant!(config(), by_address) != 0 {
+        let address = sock.pointer() as u64;
+        if create && MILESTONES_BY_ADDRESS.get_ptr_mut(&address).is_none() {
+            let _ = MILESTONES_BY_ADDRESS.insert(&address, &NEVER, 0);
+        }
+        return MILESTONES_BY_ADDRESS.get_ptr_mut(&address).unwrap_or(null_mut());
+    }
+    let flags = if create { BPF_SK_STORAGE_GET_F_CREATE as u64 } else { 0 };
+    // SAFETY: the verifier knows both pointers.
+    let found = unsafe {
+        bpf_sk_storage_get(
+            (&raw const MILESTONES).cast_mut().cast::<c_void>(),
+            sock.pointer().cast(),
+            null_mut(),
+            flags,
+        )
+    };
+    found.cast()
 }
 
 /// The round-trip time of a handshake as the kernel measured it, where it can be one (as `engine/rtt.rs` has it). Both roles tell how
@@ -215,7 +236,9 @@ fn wait_for_accept(now: u64, sock: Sock, (from, to): (u8, u8), whose: &Whose) {
 pub(super) fn accepted(now: u64, address: u64, cookie: u64, pid: u32) {
     // SAFETY: copied at once.
     let ready = unsafe { READY.get(&address) }.copied();
-    let ready = ready.filter(|ready| ready.cookie == cookie);
+    // Where nobody had asked for its cookie somebody may have since; its address it keeps until its CLOSE.
+    let unasked = |ready: &Ready| ready.cookie == 0 && constant!(config(), by_address) != 0;
+    let ready = ready.filter(|ready| ready.cookie == cookie || unasked(ready));
     // Reset while it waited: that was no wait for accept().
     if ready.is_none()
         && read_kernel::<u8>(address as *const u8, constant!(offsets(), skc_state)) == Some(CLOSE)

@@ -285,6 +285,11 @@ impl Kernel {
         if counting.is_some_and(|counting| counting.of() & of::HANDSHAKE != 0) {
             loader.map_max_entries("PEERS", 1 << 14);
         }
+        let milestones =
+            counting.is_some_and(|counting| counting.of() & (of::LIFETIME | of::FIN_TO_FIN) != 0);
+        if milestones && remembers == Remembers::ByAddress {
+            loader.map_max_entries("MILESTONES_BY_ADDRESS", 1 << 16);
+        }
         if options.scope.pids.is_empty() && !counting.is_some_and(Counting::owners) {
             loader.map_max_entries("ACCEPTED", 1);
         }
