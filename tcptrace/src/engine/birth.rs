@@ -97,10 +97,7 @@ impl Engine {
         if (cookie, address) == (life.cookie, life.address) {
             return;
         }
-        self.table.unindex(slot);
-        let life = self.table.life_mut(slot);
-        (life.cookie, life.address) = (cookie, address);
-        self.table.index(slot);
+        self.table.rekey(slot, cookie, address);
     }
 
     pub(super) fn newborn(&mut self, address: u64, slot: Slot) {

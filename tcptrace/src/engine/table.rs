@@ -132,6 +132,19 @@ impl Table {
         }
     }
 
+    /// Makes `slot` found by these from now on. An address that a later life has taken over stays with that.
+    pub(crate) fn rekey(&mut self, slot: Slot, cookie: u64, address: u64) {
+        let known = self.life(slot).address == address;
+        let later = self.by_address.get(&address).copied().filter(|holder| known && *holder != slot);
+        self.unindex(slot);
+        let life = self.life_mut(slot);
+        (life.cookie, life.address) = (cookie, address);
+        self.index(slot);
+        if let Some(later) = later {
+            self.by_address.insert(address, later);
+        }
+    }
+
     /// Makes `slot` found by its two ends as well.
     pub(crate) fn index_ends(&mut self, slot: Slot) {
         if !std::mem::replace(&mut self.life_mut(slot).in_ends, true) {

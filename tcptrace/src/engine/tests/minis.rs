@@ -163,6 +163,21 @@ fn an_orphan_that_began_before_another_timeout_was_told_has_that_unless_the_old_
 }
 
 #[test]
+fn a_timewait_socket_whose_cookie_a_dump_tells_takes_no_address_back() {
+    let mut scene = Scene::with(Config { cookies: false, ..Config::default() });
+    let (first, mut second) = (socket(1, 5000, 80), socket(2, 5001, 80));
+    second.socket.address = first.socket.address;
+    scene.goes(&first, CLOSING).goes(&first, "FIN_WAIT1>FIN_WAIT2 FIN_WAIT2>CLOSE");
+    scene.goes(&second, CLOSING);
+    let mut told = first;
+    told.socket.address = 0;
+    scene.shown(&told, "TIME_WAIT", Some(59_500)).goes(&second, "FIN_WAIT1>FIN_WAIT2").finish(true);
+    let lives = scene.unfinished();
+    let life = lives.iter().find(|life| life.socket.endpoints == second.endpoints).unwrap();
+    assert_eq!(path(life), "SYN_SENT=1 ESTABLISHED=1 FIN_WAIT_1=1 FIN_WAIT_2");
+}
+
+#[test]
 fn linger2_sets_the_orphans_time() {
     let (mut scene, s) = (Scene::new(), socket(1, 5000, 80));
     scene.goes(&s, CLOSING).goes_as(&s, "FIN_WAIT1>FIN_WAIT2", |f| (f.dead, f.linger2) = (true, 500));
