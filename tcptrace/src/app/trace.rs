@@ -343,7 +343,7 @@ impl Run<'_> {
     fn concerns(&mut self, event: &Event) -> bool {
         let Event::Snapshot(snapshot) = event else { return true };
         if self.counting {
-            return self.desk.engine.subject(&snapshot.id.socket).is_some();
+            return self.desk.engine.knows(snapshot);
         }
         let filter = self.desk.gate.filter_mut();
         // The kernel half tells nothing of other namespaces: such a socket would stand still for ever.
