@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::support::actor::Actor;
+use crate::support::patience::slowness;
 use crate::support::space::Space;
 
 /// What a length is of: role of the socket, its local port or 0 where it does not matter, and the measure.
@@ -115,9 +116,13 @@ impl Histograms {
             assert_eq!(one["count"], other["count"], "{key:?}: {one} {other}");
             assert_eq!(one["evidence_counts"], other["evidence_counts"], "{key:?}: {one} {other}");
             let (one, other) = (buckets(one), buckets(other));
-            // Short lengths differ by the time that one program runs before the other.
+            // Short lengths differ by the time that one program runs before the other; where that is slow, others do too.
+            let slow = (crate::MS * u64::from(slowness() - 1)) as f64;
             let near = |(one, other): (&f64, &f64)| {
-                (one - other).abs() <= 1.1 || (one.max(*other) / 16.0).exp2() < crate::MS as f64
+                let [one_ns, other_ns] = [one, other].map(|number| (number / 16.0).exp2());
+                (one - other).abs() <= 1.1
+                    || one_ns.max(other_ns) < crate::MS as f64
+                    || (one_ns - other_ns).abs() < slow
             };
             assert!(one.iter().zip(&other).all(near), "{key:?}: {one:?} {other:?}");
         }
