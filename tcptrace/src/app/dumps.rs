@@ -28,7 +28,7 @@ struct Rest {
 
 impl Rest {
     /// Before the next look at timewait sockets.
-    const OFTEN: Self = Self { times: 39, longest: Duration::from_secs(20) };
+    const OFTEN: Self = Self { times: 99, longest: Duration::from_secs(20) };
     /// The same where the ends that it shows are counted and nothing else.
     const SELDOM: Self = Self { times: 399, longest: Duration::from_secs(30) };
     /// Before a dump of everything, which mends what is wrong in the table after a loss.
