@@ -54,6 +54,7 @@ mod standing;
 mod stays;
 mod table;
 mod timewait;
+mod unseen;
 
 use agenda::Agenda;
 pub use config::Config;
@@ -95,6 +96,8 @@ struct Netns {
     minis: u32,
     /// The loss that a full dump has repaired.
     repaired: u32,
+    /// When its last complete dump of all states began.
+    dumped: Option<Mono>,
 }
 
 /// Turns events into true lives.

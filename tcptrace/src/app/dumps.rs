@@ -18,6 +18,8 @@ use worker::Worker;
 
 /// Namespaces are looked over so often at least: the socket that we keep in each would keep it alive when all others have left it.
 const LOOK: Duration = Duration::from_secs(10);
+/// All is looked at so often at least: events that were never told, and that nobody counted, show in no other way.
+const AUDIT: Duration = Duration::from_secs(30);
 /// How many times as long as a dump kept the processor it rests at least, and how long at most: with many sockets, looking at them, and
 /// taking in what was seen, which costs as much again, must not become a load of its own, nor must what only a dump shows come much later.
 #[derive(Clone, Copy)]
@@ -28,11 +30,13 @@ struct Rest {
 
 impl Rest {
     /// Before the next look at timewait sockets.
-    const OFTEN: Self = Self { times: 39, longest: Duration::from_secs(20) };
+    const OFTEN: Self = Self { times: 99, longest: Duration::from_secs(20) };
     /// The same where the ends that it shows are counted and nothing else.
     const SELDOM: Self = Self { times: 399, longest: Duration::from_secs(30) };
     /// Before a dump of everything, which mends what is wrong in the table after a loss.
     const URGENT: Self = Self { times: 9, longest: Duration::from_secs(5) };
+    /// Before one for which there is no reason.
+    const AUDIT: Self = Self { times: 399, longest: Duration::MAX };
 
     /// Until when, after a dump that was over at `end` and `took` so much of the processor.
     fn until(self, (end, took): (Instant, Duration)) -> Instant {
@@ -81,6 +85,10 @@ pub(super) struct Dumps {
     busy: bool,
     /// When the last dump was over, and how long it had kept the processor.
     last: Option<(Instant, Duration)>,
+    /// The same of the last one of everything.
+    whole: Option<(Instant, Duration)>,
+    /// The one under way is of everything.
+    is_whole: bool,
     /// How long it rests from looks at timewait sockets.
     rest: Rest,
     /// When anything was asked for last.
@@ -123,7 +131,17 @@ impl Dumps {
         })?;
         let looked = Instant::now();
         let rest = if counting { Rest::SELDOM } else { Rest::OFTEN };
-        let mut dumps = Self { requests, answers, busy: false, last: None, rest, looked, owed: false };
+        let mut dumps = Self {
+            requests,
+            answers,
+            busy: false,
+            last: None,
+            whole: None,
+            is_whole: false,
+            rest,
+            looked,
+            owed: false,
+        };
         dumps.ask(Request::everything());
         Ok(dumps)
     }
@@ -136,9 +154,18 @@ impl Dumps {
         if self.busy || self.last.is_some_and(|last| rest.until(last) > now) {
             self.owed |= request == Request::everything();
         } else {
+            self.is_whole = request == Request::everything();
             self.busy = self.requests.send(request).is_ok();
             (self.owed, self.looked) = (false, now);
         }
+    }
+
+    /// Whether all should be looked at again, though nothing asks for it.
+    pub(super) fn is_audit_due(&self) -> bool {
+        let due = |whole: (Instant, Duration)| {
+            whole.0.elapsed() >= AUDIT && Rest::AUDIT.until(whole) <= Instant::now()
+        };
+        !self.busy && self.whole.is_some_and(due)
     }
 
     /// There is no question: now and then it lets go of namespaces that are gone.
@@ -154,6 +181,7 @@ impl Dumps {
             Some(Answer::Done(took)) => {
                 self.busy = false;
                 self.last = Some((Instant::now(), took));
+                self.whole = if self.is_whole { self.last } else { self.whole };
                 Answer::Done(took)
             }
             Some(answer) => answer,

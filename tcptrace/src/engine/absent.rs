@@ -35,8 +35,14 @@ impl Engine {
                 self.missing_mini(slot, began, at, netns, states, out);
             }
         }
+        for slot in self.vanished(netns, began, states) {
+            self.loss.unseen += 1;
+            self.end_unseen(slot, at, out);
+        }
+        self.tell_unseen(at, out);
         let known = self.netns.get(&netns).map_or(self.loss.generation, |known| known.repaired);
-        if known == self.loss.generation || self.loss.at > began {
+        // It may have moved on to any state: only a dump of all of them proves that it is gone.
+        if known == self.loss.generation || self.loss.at > began || states & ALL_STATES != ALL_STATES {
             return;
         }
         let doubtful: Vec<Slot> = self
@@ -50,25 +56,26 @@ impl Engine {
                     && life.stays.last().entered <= began
             })
             .collect();
-        // It may have moved on to any state: only a dump of all of them proves that it is gone.
-        if states & ALL_STATES != ALL_STATES {
-            return;
-        }
         for slot in doubtful {
-            let how = Endpoint {
-                at,
-                known: Known::Unknown,
-                in_from: Some(Span::UNKNOWN),
-                ending: cause::ending(End::Unknown),
-                attached: false,
-                kernel: None,
-                seen_by: SeenBy::SockDiag,
-            };
-            self.end_seen(slot, how, out);
+            self.end_unseen(slot, at, out);
         }
         if let Some(known) = self.netns.get_mut(&netns) {
             known.repaired = self.loss.generation;
         }
+    }
+
+    /// It is gone, and nothing has told how.
+    fn end_unseen(&mut self, slot: Slot, at: Mono, out: &mut dyn FnMut(Update<'_>)) {
+        let how = Endpoint {
+            at,
+            known: Known::Unknown,
+            in_from: Some(Span::UNKNOWN),
+            ending: cause::ending(End::Unknown),
+            attached: false,
+            kernel: None,
+            seen_by: SeenBy::SockDiag,
+        };
+        self.end_seen(slot, how, out);
     }
 
     fn missing_mini(

@@ -9,7 +9,7 @@ use super::mini;
 use super::stays::{Known, Stay};
 use super::table::Slot;
 use super::update::Update;
-use super::{Engine, owner};
+use super::{Engine, owner, unseen};
 use crate::model::life::{FirstSeen, OpenedBy};
 use crate::model::snapshot::SocketSnapshot;
 use crate::model::state::TcpState;
@@ -53,6 +53,7 @@ impl Engine {
         if let Some(owner) = snapshot.owner {
             owner::claim(&mut life.owner, owner);
         }
+        life.shown = unseen::coarse(snapshot.at);
         let doubtful = life.generation != self.loss.generation;
         life.generation = self.loss.confirmed_at(snapshot.at).unwrap_or(life.generation);
         if life.mini().is_some() {
@@ -67,6 +68,9 @@ impl Engine {
                 self.refine(slot, snapshot);
             }
         } else if doubtful {
+            self.unseen(slot, snapshot, out);
+        } else if self.has_stood_still(self.table.life(slot), snapshot.at) {
+            self.loss.unseen += 1;
             self.unseen(slot, snapshot, out);
         }
     }

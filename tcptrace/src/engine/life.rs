@@ -108,6 +108,8 @@ pub(crate) struct Life {
     pub(crate) newer: Slot,
     /// The loss after which nothing has confirmed it: older than the engine's means doubtful.
     pub(crate) generation: u32,
+    /// When a dump showed it last, by [`coarse`](super::unseen::coarse); 0: none has.
+    pub(super) shown: u32,
     pub(crate) handshake_rtt_us: u32,
     pub(crate) owner: Option<Owner>,
     pub(crate) protocol: Protocol,
@@ -145,6 +147,7 @@ impl Life {
             older: NOWHERE,
             newer: NOWHERE,
             generation: 0,
+            shown: 0,
             handshake_rtt_us: 0,
             owner: None,
             protocol: Protocol::Tcp,

@@ -16,6 +16,8 @@ pub(crate) struct Loss {
     /// When the last loss was noticed.
     pub(crate) at: Mono,
     totals: [u64; 3],
+    /// Events that never came, as a dump has shown, not yet told: at least so many.
+    pub(super) unseen: u64,
     /// Evictions not yet told.
     untold: u64,
     told: Mono,

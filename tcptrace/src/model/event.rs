@@ -174,15 +174,3 @@ pub enum Event {
     /// Time passes.
     Tick(Mono),
 }
-
-impl Event {
-    /// When a dump saw what this tells; `None` when it does not come from a dump.
-    #[must_use]
-    pub fn dumped_at(&self) -> Option<Mono> {
-        match self {
-            Self::Snapshot(snapshot) => Some(snapshot.at),
-            Self::SnapshotDone { at, .. } => Some(*at),
-            _ => None,
-        }
-    }
-}

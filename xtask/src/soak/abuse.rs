@@ -19,6 +19,9 @@ use crate::workspace::output_of;
 
 /// All connections of the load.
 const LOAD: &str = "127.77.0.0/16";
+/// One event in so many may go by without a program: there are kernels that run none while a thread of process 1 is on the CPU, in whose
+/// time softirqs of others may fall, and count that nowhere.
+const UNRUN: u64 = 20_000;
 /// What a disk has room for, KiB.
 const DISK: &str = "256k";
 /// Ten days.
@@ -105,13 +108,12 @@ fn counted(tcptrace: &Path, name: &'static str, stopped: bool) -> Result<Check> 
     }
     let lost = summary.context("a tracer printed no summary")?["lost"].as_u64().context("no losses")?;
     let fired = load.of_connections(&done);
-    let excess = (printed + lost).checked_sub(fired);
+    let (excess, short) = ((printed + lost).saturating_sub(fired), fired.saturating_sub(printed + lost));
     let figures = format!(
-        "{fired} fired = {printed} printed + {lost} lost{}, {misses} skipped by the kernel on this host",
-        excess.map_or(" + some that nobody counted".to_owned(), |excess| format!(" - {excess} of others"))
+        "{fired} fired = {printed} printed + {lost} lost + {short} that nobody counted - {excess} of others, {misses} skipped by the kernel on this host"
     );
     // What the kernel skips is counted without a look at whose it was.
-    Ok(Check::new(name, lost > 0 && excess.is_some_and(|excess| excess <= misses), figures))
+    Ok(Check::new(name, lost > 0 && excess <= misses && short <= fired / UNRUN, figures))
 }
 
 /// A small disk of its own fills while it writes: it ends and says so, and what is there can be read.

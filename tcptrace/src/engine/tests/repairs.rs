@@ -1,5 +1,6 @@
 //! What existed before us, and the truth after a loss.
 
+use super::super::Config;
 use super::super::scene::{Said, Scene, ending, path, socket};
 use crate::model::event::LossPlace;
 use crate::model::evidence::{Evidence, Span};
@@ -144,4 +145,41 @@ fn a_time_wait_that_was_there_before_is_not_told_as_ended_now() {
     scene.shown(&s, "TIME_WAIT", Some(10_000)).wait(10_001).tick().finish(true);
     assert!(scene.closed().is_empty() && scene.unfinished().is_empty());
     assert_eq!(scene.moves().len(), 1);
+}
+
+/// Nothing is filtered: every event comes here, or is counted as lost.
+fn complete() -> Scene {
+    Scene::with(Config { complete_since: Some(Mono(1)), ..Config::default() })
+}
+
+#[test]
+fn a_dump_that_contradicts_what_has_long_stood_still_shows_that_an_event_was_never_told() {
+    let (mut scene, s) = (complete(), socket(1, 5000, 80));
+    scene.goes(&s, OPEN).goes(&s, "ESTABLISHED>FIN_WAIT1").wait(2_000).shown(&s, "TIME_WAIT", Some(58_000));
+    assert!(scene.closed().is_empty(), "an event of just now may be on its way");
+    scene.wait(2_000).shown(&s, "TIME_WAIT", Some(56_000)).dumped();
+    assert_eq!(path(scene.closed()[0]), "SYN_SENT=1 ESTABLISHED=1 FIN_WAIT_1~4000 TIME_WAIT");
+    assert!(matches!(scene.log.last(), Some(Said::Lost(1, LossPlace::RingBuffer, 1))), "{:?}", scene.log);
+    scene.dumped();
+    assert_eq!(scene.engine.lost(), 1);
+}
+
+#[test]
+fn what_two_dumps_in_a_row_do_not_show_is_gone() {
+    let (mut scene, gone, stays) = (complete(), socket(1, 5000, 80), socket(2, 5001, 80));
+    scene.goes(&gone, OPEN).goes(&stays, OPEN).wait(4_000).shown(&gone, "ESTAB", None);
+    scene.shown(&stays, "ESTAB", None).dumped();
+    for dump in 1..=2 {
+        scene.wait(4_000).shown(&stays, "ESTAB", None);
+        assert_eq!(scene.engine.live(), 2, "{dump}");
+        scene.dumped();
+    }
+    assert_eq!((scene.end(), scene.engine.live(), scene.engine.lost()), ("unknown".into(), 1, 1));
+}
+
+#[test]
+fn what_began_between_two_dumps_is_not_gone() {
+    let (mut scene, s) = (complete(), socket(1, 5000, 80));
+    scene.dumped().wait(10_000).goes(&s, OPEN).dumped().wait(1_000).dumped();
+    assert_eq!((scene.engine.live(), scene.engine.lost()), (1, 0));
 }

@@ -68,18 +68,18 @@ impl OwnerRecord<'_> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn key(out: &mut Vec<u8>, key: &str) {
     out.extend_from_slice(key.as_bytes());
 }
 
-#[inline]
+#[inline(always)]
 fn null(out: &mut Vec<u8>) {
     out.extend_from_slice(b"null");
 }
 
 /// What may be missing, by `write`.
-#[inline]
+#[inline(always)]
 fn maybe<T>(out: &mut Vec<u8>, name: &str, value: Option<&T>, write: impl FnOnce(&T, &mut Vec<u8>)) {
     key(out, name);
     match value {
@@ -88,7 +88,7 @@ fn maybe<T>(out: &mut Vec<u8>, name: &str, value: Option<&T>, write: impl FnOnce
     }
 }
 
-#[inline]
+#[inline(always)]
 fn number(out: &mut Vec<u8>, name: &str, value: impl Number) {
     key(out, name);
     match value.wide() {
@@ -97,7 +97,7 @@ fn number(out: &mut Vec<u8>, name: &str, value: impl Number) {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn word<T: Vocabulary>(out: &mut Vec<u8>, name: &str, value: Option<Word<T>>) {
     match value {
         Some(Word(value)) => plain(out, name, value.word()),
@@ -108,14 +108,14 @@ fn word<T: Vocabulary>(out: &mut Vec<u8>, name: &str, value: Option<Word<T>>) {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn yes_or_no(out: &mut Vec<u8>, name: &str, value: bool) {
     key(out, name);
     key(out, if value { "true" } else { "false" });
 }
 
 /// A text of ours, in which nothing needs an escape.
-#[inline]
+#[inline(always)]
 fn plain(out: &mut Vec<u8>, name: &str, value: &str) {
     key(out, name);
     out.push(b'"');
@@ -140,10 +140,10 @@ fn address(out: &mut Vec<u8>, name: &str, address: &IpAddr) {
     match address {
         IpAddr::V4(address) => {
             let [first, rest @ ..] = address.octets();
-            digits::push(out, first.into());
-            for octet in rest {
+            octet(out, first);
+            for part in rest {
                 out.push(b'.');
-                digits::push(out, octet.into());
+                octet(out, part);
             }
         }
         IpAddr::V6(address) => {
@@ -153,6 +153,32 @@ fn address(out: &mut Vec<u8>, name: &str, address: &IpAddr) {
     }
     out.push(b'"');
 }
+
+#[inline(always)]
+fn octet(out: &mut Vec<u8>, octet: u8) {
+    let (digits, count) = OCTETS[usize::from(octet)];
+    out.extend_from_slice(&digits);
+    out.truncate(out.len() - (digits.len() - count as usize));
+}
+
+/// The digits of each octet, and how many they are.
+const OCTETS: [([u8; 4], u8); 256] = {
+    let mut octets = [([0; 4], 0); 256];
+    let mut octet = 0_u8;
+    loop {
+        let (hundreds, tens, ones) = (octet / 100, octet / 10 % 10, octet % 10);
+        octets[octet as usize] = match (hundreds, tens) {
+            (0, 0) => ([b'0' + ones, 0, 0, 0], 1),
+            (0, _) => ([b'0' + tens, b'0' + ones, 0, 0], 2),
+            _ => ([b'0' + hundreds, b'0' + tens, b'0' + ones, 0], 3),
+        };
+        if octet == u8::MAX {
+            break;
+        }
+        octet += 1;
+    }
+    octets
+};
 
 /// Any unsigned number of the records, or none.
 trait Number {
