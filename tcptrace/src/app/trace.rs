@@ -286,8 +286,11 @@ impl Run<'_> {
 
     /// Puts the engine's open questions to sock_diag.
     fn poll(&mut self) {
-        // A filter, and a kernel half that counts, leave out events: there a dump contradicts nobody.
-        let audited = self.plan.filter.is_empty() && !self.counting && self.desk.engine.live() > 0;
+        // A filter, and a kernel half that counts, leave out events: there a dump contradicts nobody. Where lives had to leave for want of
+        // room it would only bring them back.
+        let engine = &self.desk.engine;
+        let audited =
+            self.plan.filter.is_empty() && !self.counting && engine.live() > 0 && engine.evictions() == 0;
         if audited && self.dumps.as_ref().is_some_and(Dumps::is_audit_due) {
             return self.ask(Request::everything());
         }
