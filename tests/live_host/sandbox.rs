@@ -7,6 +7,7 @@ use std::process::Child;
 use std::time::Duration;
 
 use rustix::process::Signal;
+use serde_json::Value;
 
 use crate::capped::{BPF, DAC_OVERRIDE, DAC_READ_SEARCH, NOBODY, SYS_ADMIN, SYS_PTRACE, field, status};
 use crate::support::space::Space;
@@ -129,9 +130,12 @@ fn a_recording_in_somebody_elses_folder_rotates_and_gets_its_name() {
     assert_eq!(stop(child), Some(0));
     assert!(Path::new(&plain).exists());
     let words = ["record", &path("rec.jsonl.zst"), "--rotate", "2", "--max-size", "1M", "--addr", &addr];
-    let child = start(&words, "tcptrace: tracing ");
     let mut actor = space.actor("busy");
-    actor.listen("l", space.at4(0));
+    let to = actor.listen("l", space.at4(0));
+    let earlier = actor.connect("earlier", to);
+    let child = start(&words, "tcptrace: tracing ");
+    let later = actor.connect("later", to);
+    actor.all(&["accept l one", "accept l two"]);
     wait_until("the third file", || {
         actor.must("burst l 2000");
         Path::new(&path("rec.3.jsonl.zst.part")).exists()
@@ -145,4 +149,15 @@ fn a_recording_in_somebody_elses_folder_rotates_and_gets_its_name() {
     let number = |name: &str| name.strip_prefix("rec.")?.strip_suffix(".jsonl.zst")?.parse::<u32>().ok();
     let numbers: Vec<u32> = left.iter().filter_map(|name| number(name)).collect();
     assert!(left.len() == 3 && numbers.len() == 2 && numbers[0] + 1 == numbers[1], "{left:?}");
+    // The sockets that were open when it began are in the second, with their owners, whatever the first knew them by.
+    let second = path(&format!("rec.{}.jsonl.zst", numbers[0]));
+    let told = command(&["lives", "--from", &second, "--unfinished", "-o", "json"]).output().unwrap();
+    let told = String::from_utf8(told.stdout).unwrap();
+    let lives: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for (port, how) in [(earlier, "fd_table"), (later, "connect")] {
+        let life = lives.iter().find(|life| life["type"] == "lifecycle" && life["lport"] == port).unwrap();
+        assert_eq!(life["first_seen"], "snapshot", "{life:#}");
+        assert_eq!(life["owner"]["pid"], actor.pid(), "{life:#}");
+        assert_eq!(life["owner"]["how"], how, "{life:#}");
+    }
 }

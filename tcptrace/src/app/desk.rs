@@ -1,5 +1,6 @@
 //! From an event to the output: engine, gate, sink, and the recorder beside them.
 
+use std::borrow::Cow;
 use std::io;
 
 use crate::engine::Engine;
@@ -9,6 +10,7 @@ use crate::engine::stuck::Stuck;
 use crate::engine::update::Update;
 use crate::failure::{ExitCode, Failure};
 use crate::model::event::Event;
+use crate::model::snapshot::SocketSnapshot;
 use crate::model::time::Mono;
 use crate::sink::Sink;
 use crate::sink::record::{Progress, Recorder};
@@ -35,7 +37,7 @@ impl Desk {
     pub(super) fn observe(&mut self, event: &Event) {
         let Self { engine, gate, sink, recorder, progress, trouble } = self;
         if let Some(recorder) = recorder {
-            match recorder.event(event) {
+            match recorder.event(&owned(event, engine)) {
                 Ok(Progress::Going) => {}
                 Ok(news) => *progress = news,
                 Err(failure) => {
@@ -86,6 +88,17 @@ impl Desk {
     /// What went wrong, once.
     pub(super) fn trouble(&mut self) -> Option<Failure> {
         self.trouble.take()
+    }
+}
+
+/// A socket of a dump with the owner that `engine` knows for it: a later file of a recording that rotates has no event of its own that tells.
+fn owned<'a>(event: &'a Event, engine: &Engine) -> Cow<'a, Event> {
+    match event {
+        Event::Snapshot(snapshot) if snapshot.owner.is_none() => match engine.owner(snapshot) {
+            owner @ Some(_) => Cow::Owned(Event::Snapshot(SocketSnapshot { owner, ..*snapshot })),
+            None => Cow::Borrowed(event),
+        },
+        _ => Cow::Borrowed(event),
     }
 }
 

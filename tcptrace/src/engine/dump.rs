@@ -11,6 +11,7 @@ use super::table::Slot;
 use super::update::Update;
 use super::{Engine, owner, unseen};
 use crate::model::life::{FirstSeen, OpenedBy};
+use crate::model::owner::Owner;
 use crate::model::snapshot::SocketSnapshot;
 use crate::model::state::TcpState;
 use crate::model::time::Mono;
@@ -72,6 +73,15 @@ impl Engine {
         } else if self.has_stood_still(self.table.life(slot), snapshot.at) {
             self.loss.unseen += 1;
             self.unseen(slot, snapshot, out);
+        }
+    }
+
+    /// Who owns the socket that a dump shows, as far as known.
+    #[must_use]
+    pub fn owner(&self, snapshot: &SocketSnapshot) -> Option<Owner> {
+        match self.shown(snapshot) {
+            Some(slot) => self.table.life(slot).owner,
+            None => self.subject(&snapshot.id.socket)?.owner,
         }
     }
 

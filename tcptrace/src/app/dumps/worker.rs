@@ -23,6 +23,7 @@ const BATCH: usize = 1024;
 /// What the thread knows.
 pub(super) struct Worker {
     tell: mpsc::Sender<Answer>,
+    /// Nobody, once all that they hold has been told with them.
     owners: Arc<Owners>,
     cookies: bool,
     /// `TCPTimeWaitOverflow` of each namespace when last read.
@@ -102,10 +103,14 @@ impl Worker {
                 states: request.states,
             }));
         }
+        let mut all_told = *request == Request::everything() && set.unreachable().next().is_none();
         for netns in wanted {
             let began = Kernel::now();
             events.extend(self.overflow(&netns));
-            let Some(diag) = set.diag(netns.inode) else { continue };
+            let Some(diag) = set.diag(netns.inode) else {
+                all_told = false;
+                continue;
+            };
             let (owners, cookies, tell) = (&self.owners, self.cookies, &self.tell);
             let dumped = diag.dump(netns.inode, request.states, &mut |mut snapshot| {
                 snapshot.owner = owners.of_snapshot(&snapshot);
@@ -126,9 +131,14 @@ impl Worker {
                     netns: netns.inode,
                     states: request.states,
                 });
+            } else {
+                all_told = false;
             }
         }
         self.send(Answer::Events(events))?;
+        if all_told {
+            self.owners = Arc::default();
+        }
         self.send(Answer::Done(processor_time().saturating_sub(began)))
     }
 
