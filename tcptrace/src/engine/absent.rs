@@ -52,7 +52,7 @@ impl Engine {
                 let life = self.table.life(*slot);
                 life.netns == netns
                     && life.generation != self.loss.generation
-                    && matches!(life.phase, Phase::Open)
+                    && matches!(life.phase(), Phase::Open)
                     && life.stays.last().entered <= began
             })
             .collect();

@@ -120,7 +120,7 @@ impl Engine {
         if found.is_none() && !self.config.cookies {
             found = self.table.with_ends(&super::ends::Ends::pack(&event.id.endpoints)).find(|slot| {
                 let life = self.table.life(*slot);
-                life.address == 0 && matches!(life.phase, Phase::Open)
+                life.address == 0 && matches!(life.phase(), Phase::Open)
             });
         }
         let Some(slot) = found else {
@@ -131,12 +131,12 @@ impl Engine {
         };
         let life = self.table.life(slot);
         let last = life.stays.last();
-        match &life.phase {
+        match life.phase() {
             Phase::Open if life.state() == event.from => Place::Life(slot),
             Phase::Open if event.at > last.entered && event.from != TcpState::Closed => Place::Life(slot),
             Phase::Open => Place::Nowhere(Some(slot)),
             _ => {
-                let ended = match &life.phase {
+                let ended = match life.phase() {
                     Phase::Held(held) => held.at,
                     _ => life.rare.as_deref().and_then(|rare| rare.ended).map_or(last.entered, |(at, _)| at),
                 };

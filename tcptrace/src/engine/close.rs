@@ -55,7 +55,7 @@ impl Engine {
                     data_after_close: fallback.end == End::RstReceived,
                 };
                 let life = self.table.life_mut(slot);
-                life.phase = Phase::Held(Box::new(held));
+                life.enter(Phase::Held(held));
                 let id = life.id;
                 self.agenda.add(self.now, until, id, slot);
                 self.said_before(slot, out);

@@ -40,7 +40,7 @@ impl Engine {
         };
         let life = self.table.life(slot);
         let last = life.stays.last();
-        if snapshot.at < last.entered || matches!(life.phase, Phase::Held(_) | Phase::Over) {
+        if snapshot.at < last.entered || matches!(life.phase(), Phase::Held(_) | Phase::Over) {
             // The dump is older than what the events told.
             return;
         }

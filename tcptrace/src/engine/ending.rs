@@ -72,7 +72,7 @@ impl Engine {
         let life = self.table.life_mut(slot);
         let last = life.stays.last();
         let reported = life.reported;
-        life.phase = Phase::Over;
+        life.enter(Phase::Over);
         if life.closed_by.is_none() {
             life.closed_by = cause::closed_by(ending.end);
         }
@@ -133,7 +133,7 @@ impl Engine {
     /// The last fd of an ended life was closed at `at`, or (`None`) we wait for that no longer.
     pub(super) fn fd_closed(&mut self, slot: Slot, at: Option<Mono>, out: &mut dyn FnMut(Update<'_>)) {
         let life = self.table.life_mut(slot);
-        let mini = matches!(life.phase, Phase::Mini(_));
+        let mini = matches!(life.phase(), Phase::Mini(_));
         let entered = life.stays.last().entered;
         let Some(rare) = life.rare.as_deref_mut() else { return };
         let (Some(_), Some(_)) = (rare.fd_wait.take(), rare.ending) else { return };
@@ -190,7 +190,7 @@ impl Engine {
     /// What is due for a life now.
     pub(super) fn due(&mut self, due: Mono, slot: Slot, out: &mut dyn FnMut(Update<'_>)) {
         let life = self.table.life(slot);
-        match &life.phase {
+        match life.phase() {
             Phase::Held(held) if held.until <= due => self.settle_held(slot, out),
             Phase::Over | Phase::Mini(_)
                 if life.rare.as_deref().and_then(|rare| rare.fd_wait).is_some_and(|until| until <= due) =>
@@ -203,7 +203,7 @@ impl Engine {
     }
 
     pub(super) fn settle_held(&mut self, slot: Slot, out: &mut dyn FnMut(Update<'_>)) {
-        if let Phase::Held(held) = &self.table.life(slot).phase {
+        if let Phase::Held(held) = self.table.life(slot).phase() {
             let (at, fallback, attached, from) = (held.at, held.fallback, held.attached, held.from);
             self.end(slot, at, Known::Event, fallback, attached, Some(from), out);
         }

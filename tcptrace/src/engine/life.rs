@@ -20,9 +20,9 @@ pub(crate) enum Phase {
     /// A socket that still has events to come.
     Open,
     /// The kernel closed it; why is settled when a neighbouring event comes, or a little later.
-    Held(Box<Held>),
+    Held(Held),
     /// A timewait socket: no events, its end is found otherwise.
-    Mini(Box<Mini>),
+    Mini(Mini),
     /// CLOSED; only its report waits, for the last close of its fd.
     Over,
 }
@@ -97,7 +97,8 @@ pub(crate) struct Life {
     pub(crate) address: u64,
     pub(super) cgroup: u64,
     pub(crate) stays: Stays,
-    pub(crate) phase: Phase,
+    /// `None`: open, as most are.
+    pub(super) phase: Option<Box<Phase>>,
     pub(crate) rare: Option<Box<Rare>>,
     pub(crate) ends: Ends,
     pub(crate) netns: u32,
@@ -139,7 +140,7 @@ impl Life {
             cgroup: 0,
             inode: 0,
             stays: Stays::new(Stay { state: TcpState::Closed, known: Known::Unknown, entered: Mono(0) }),
-            phase: Phase::Open,
+            phase: None,
             rare: None,
             ends: Ends::default(),
             netns: 0,
@@ -206,12 +207,23 @@ impl Life {
         (self.netns != 0).then_some(self.netns)
     }
 
+    pub(crate) fn phase(&self) -> &Phase {
+        self.phase.as_deref().unwrap_or(&Phase::Open)
+    }
+
+    pub(crate) fn enter(&mut self, phase: Phase) {
+        match &mut self.phase {
+            Some(place) => **place = phase,
+            None => self.phase = Some(Box::new(phase)),
+        }
+    }
+
     pub(crate) fn mini(&self) -> Option<&Mini> {
-        if let Phase::Mini(mini) = &self.phase { Some(mini) } else { None }
+        if let Phase::Mini(mini) = self.phase() { Some(mini) } else { None }
     }
 
     pub(crate) fn mini_mut(&mut self) -> Option<&mut Mini> {
-        if let Phase::Mini(mini) = &mut self.phase { Some(mini) } else { None }
+        if let Some(Phase::Mini(mini)) = self.phase.as_deref_mut() { Some(mini) } else { None }
     }
 
     pub(crate) fn rare(&mut self) -> &mut Rare {
@@ -274,7 +286,7 @@ impl Life {
 
     /// When the rule ends the state that it is in.
     pub(crate) fn expires(&self) -> Option<Mono> {
-        match &self.phase {
+        match self.phase() {
             Phase::Mini(mini) => mini.expires,
             _ => self.rare.as_deref().and_then(|rare| rare.expires),
         }

@@ -79,7 +79,7 @@ impl Engine {
             let life = self.table.life(slot);
             // A life that is over waits only for a neighbour: it is told, not lost.
             if life.rare.as_deref().is_some_and(|rare| rare.ending.is_some())
-                || matches!(life.phase, super::life::Phase::Held(_))
+                || matches!(life.phase(), super::life::Phase::Held(_))
             {
                 let id = life.id;
                 self.settle(slot, out);

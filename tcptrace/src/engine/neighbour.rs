@@ -27,7 +27,7 @@ impl Engine {
         if let Some(slot) = self.find(&accepted.socket) {
             let life = self.table.life_mut(slot);
             if matches!(life.opened_by, OpenedBy::Accept | OpenedBy::Unknown)
-                && matches!(life.phase, Phase::Open)
+                && matches!(life.phase(), Phase::Open)
                 && life.state() != TcpState::Listen
             {
                 life.opened_by = OpenedBy::Accept;
@@ -64,7 +64,7 @@ impl Engine {
         let Some(slot) = found else { return };
         match what {
             Neighbour::ResetReceived => {
-                if matches!(self.table.life(slot).phase, Phase::Open) {
+                if matches!(self.table.life(slot).phase(), Phase::Open) {
                     self.table.life_mut(slot).rare().reset_received = true;
                 }
             }
@@ -91,7 +91,7 @@ impl Engine {
         reason: Option<ResetReason>,
         out: &mut dyn FnMut(Update<'_>),
     ) {
-        match &self.table.life(slot).phase {
+        match self.table.life(slot).phase() {
             Phase::Open => self.table.life_mut(slot).rare().reset_sent = Some((at, reason)),
             Phase::Held(held) => {
                 if let Some(ending) = cause::after_reset(held, reason) {
@@ -116,7 +116,7 @@ impl Engine {
     /// A RST that went out just before the close settles it at once.
     pub(super) fn said_before(&mut self, slot: Slot, out: &mut dyn FnMut(Update<'_>)) {
         let life = self.table.life(slot);
-        let Phase::Held(held) = &life.phase else { return };
+        let Phase::Held(held) = life.phase() else { return };
         if held.fallback.end != End::Unknown {
             return;
         }
@@ -131,7 +131,7 @@ impl Engine {
     /// The kernel frees the socket: its last fd is closed, and no more RSTs of a close() are to come.
     fn destroyed(&mut self, slot: Slot, at: Mono, out: &mut dyn FnMut(Update<'_>)) {
         let id = self.table.life(slot).id;
-        match &self.table.life(slot).phase {
+        match self.table.life(slot).phase() {
             Phase::Held(held) if held.data_after_close => return,
             Phase::Held(_) => self.settle_held(slot, out),
             // We missed its end.

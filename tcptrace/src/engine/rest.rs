@@ -95,7 +95,6 @@ impl Rest {
             id: self.id,
             cookie: self.cookie,
             stays: Stays::new(stay),
-            phase: Phase::Mini(Box::new(mini)),
             ends: self.ends,
             netns: self.netns,
             opened_by: self.opened_by,
@@ -106,6 +105,7 @@ impl Rest {
             reported: true,
             ..Life::vacant()
         };
+        life.enter(Phase::Mini(mini));
         if let Some(belongings) = &self.belongings {
             life.take_belongings(belongings);
         }

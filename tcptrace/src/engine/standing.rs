@@ -40,7 +40,7 @@ impl Engine {
         self.table
             .slots()
             .map(|slot| self.table.life(slot))
-            .filter(|life| !life.hidden && matches!(life.phase, Phase::Open | Phase::Mini(_)))
+            .filter(|life| !life.hidden && matches!(life.phase(), Phase::Open | Phase::Mini(_)))
             .map(move |life| standing(life, now))
             .chain(self.standings_at_rest(now))
     }

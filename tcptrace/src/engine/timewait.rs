@@ -80,7 +80,7 @@ impl Engine {
             self.table.index_ends(slot);
         }
         let life = self.table.life_mut(slot);
-        life.phase = Phase::Mini(Box::new(mini));
+        life.enter(Phase::Mini(mini));
         self.fresh.push((life.id, slot));
         self.table.touch(slot);
     }
@@ -96,7 +96,7 @@ impl Engine {
         if self.config.cookies {
             self.table.forget_ends(slot);
         }
-        self.table.life_mut(slot).phase = Phase::Over;
+        self.table.life_mut(slot).enter(Phase::Over);
     }
 
     /// Enters TIME_WAIT, which is the end of the connection unless the user wants to see it through. `fold`: the

@@ -49,7 +49,7 @@ impl Engine {
         let gone = |slot: &Slot| {
             let life = self.table.life(*slot);
             life.netns == netns
-                && matches!(life.phase, Phase::Open)
+                && matches!(life.phase(), Phase::Open)
                 && life.shown < coarse(before)
                 && self.has_stood_still(life, before)
         };
