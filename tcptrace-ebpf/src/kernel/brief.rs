@@ -53,7 +53,7 @@ pub(super) fn of(sock: Sock, birth: bool, create: bool) -> *mut Memory {
     let key = sock.number();
     if let Some(open) = place(key) {
         if birth {
-            open.memory = Memory::NONE;
+            memories::clear(&mut open.memory);
         }
         return &raw mut open.memory;
     }
@@ -66,7 +66,7 @@ pub(super) fn of(sock: Sock, birth: bool, create: bool) -> *mut Memory {
     match nth_where(key, |open| open.key == 0) {
         Some(open) => {
             open.key = key;
-            open.memory = Memory::NONE;
+            memories::clear(&mut open.memory);
             &raw mut open.memory
         }
         None => {
@@ -74,7 +74,7 @@ pub(super) fn of(sock: Sock, birth: bool, create: bool) -> *mut Memory {
             // A listener's, or of whatever had the address before.
             // SAFETY: null or the socket's own.
             if birth && let Some(stored) = unsafe { stored.as_mut() } {
-                *stored = Memory::NONE;
+                memories::clear(stored);
             }
             stored
         }

@@ -51,6 +51,9 @@ pub(super) static ACCEPTED: LruHashMap<u64, AcceptedBy> = LruHashMap::with_max_e
 #[map]
 static WATCHED_PORTS: LruHashMap<u16, u8> = LruHashMap::with_max_entries(1_024, 0);
 
+/// What a socket's memory begins with. A place of its own: a copy of it on the stack would have to be cleared by a call, see [`Comm`].
+static BLANK: Memory = Memory::NONE;
+
 /// The pids of `--pid`.
 #[map]
 pub(super) static PIDS: HashMap<u32, u8> = HashMap::with_max_entries(4_096, 0);
@@ -101,7 +104,7 @@ pub(super) fn by_address(address: u64, create: bool) -> *mut Memory {
     if !create {
         return null_mut();
     }
-    if MEMORY_BY_ADDRESS.insert(&address, &Memory::NONE, 0).is_err() {
+    if MEMORY_BY_ADDRESS.insert(&address, &BLANK, 0).is_err() {
         ring::count_lost(lost::MEMORY);
     }
     MEMORY_BY_ADDRESS.get_ptr_mut(&address).unwrap_or(null_mut())

@@ -24,6 +24,10 @@ static GROUP_STAYS: PerCpuHashMap<u64, Octave> = PerCpuHashMap::with_max_entries
 #[map]
 static NEXT_GROUP: PerCpuArray<u32> = PerCpuArray::with_max_entries(1, 0);
 
+/// What an octave begins with. A place of its own: a copy of it on the stack would have to be cleared by a call, see
+/// [`Comm`](super::task::Comm).
+static EMPTY: Octave = Octave { sum: 0, shortest: 0, longest: 0, counts: [0; 16] };
+
 /// Slot, place in it, and nanoseconds.
 pub(super) type Length = (u32, u32, u64);
 
@@ -72,6 +76,6 @@ fn of_group(group: &Group, row: u32, slot: u32) -> Option<*mut Octave> {
     if let Some(octave) = GROUP_STAYS.get_ptr_mut(&key) {
         return Some(octave);
     }
-    let _ = GROUP_STAYS.insert(&key, &Octave::default(), BPF_NOEXIST as u64);
+    let _ = GROUP_STAYS.insert(&key, &EMPTY, BPF_NOEXIST as u64);
     GROUP_STAYS.get_ptr_mut(&key)
 }
