@@ -49,7 +49,8 @@ impl Guest<'_> {
         initramfs.pack(&initrd)?;
 
         let (log, console) = (folder.join(format!("{name}.log")), folder.join(format!("{name}.console")));
-        let count = u32::try_from(self.binaries.len()).unwrap_or(u32::MAX);
+        // A command is one, too.
+        let count = u32::try_from(self.binaries.len()).unwrap_or(u32::MAX).max(1);
         let limit = self.limit * count + Duration::from_mins(2);
         let mut qemu = Command::new(tool("qemu-system-x86_64"));
         // Of QEMU's own translator: CMPXCHG16B leaves wrong flags behind, and one boot in three dies of it; with a thread for each
