@@ -14,6 +14,7 @@ use super::lab::Space;
 use super::patience;
 
 /// TCP flags.
+pub(crate) const FIN: u8 = 1;
 pub(crate) const SYN: u8 = 2;
 pub(crate) const RST: u8 = 4;
 pub(crate) const ACK: u8 = 16;
