@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Map, Value, json};
@@ -12,6 +14,11 @@ use crate::growth;
 use crate::load::{self, Done};
 use crate::replay;
 use crate::workspace::{binary, cargo, must, root};
+
+/// Before a run the host works less than this part of one processor for so long; it is not waited for longer than that.
+const IDLE: f64 = 0.1;
+const LULL: Duration = Duration::from_millis(300);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 const STATS: &str = "/proc/sys/kernel/bpf_stats_enabled";
 
@@ -71,6 +78,7 @@ const COLUMNS: [Column; 7] = [
         let cost = cost?;
         let due = match cost.unit {
             Unit::Changes => done.changes,
+            Unit::Moves => done.moves,
             Unit::Ends => 2 * done.connections,
         };
         Some(float(due.saturating_sub(cost.seen)) / float(due) * 100.0)
@@ -115,7 +123,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             // Each round begins with another contender, so that none profits from its place.
             let index = (turn + round) % all.len();
             let run = match index.checked_sub(1).and_then(|index| contenders.get(index)) {
-                None => (args.load.start()?, None),
+                None => {
+                    quiet()?;
+                    (args.load.start()?, None)
+                }
                 Some(contender) => timed(contender, folder.path(), &args.load)?,
             };
             println!("round {} {}: {:.1} s", round + 1, all[index].name, run.0.seconds);
@@ -140,10 +151,38 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Waits until what the last run has left is done: pages to be written, sockets and namespaces to be freed.
+fn quiet() -> Result<()> {
+    rustix::fs::sync();
+    let deadline = Instant::now() + PATIENCE;
+    let mut before = busy()?;
+    while Instant::now() < deadline {
+        sleep(LULL);
+        let now = busy()?;
+        if now - before <= LULL.as_secs_f64() * IDLE {
+            return Ok(());
+        }
+        before = now;
+    }
+    // A host that is never quiet: its rounds still compare.
+    Ok(())
+}
+
+/// Seconds that all processors have worked, by the first line of /proc/stat.
+fn busy() -> Result<f64> {
+    let stat = fs::read_to_string("/proc/stat").context("cannot read /proc/stat")?;
+    let fields = stat.lines().next().unwrap_or_default().split_whitespace().skip(1);
+    let ticks = fields.map(|field| field.parse::<u64>().unwrap_or_default()).enumerate();
+    // The fourth and fifth are idle and iowait; guests' time, from the ninth on, is in the first two.
+    let worked: u64 = ticks.filter(|(at, _)| !matches!(at, 3 | 4 | 8..)).map(|(_, ticks)| ticks).sum();
+    Ok(float(worked) / float(rustix::param::clock_ticks_per_second()))
+}
+
 /// Two runs of the load under a tracer. The kernel's own timing of programs costs two readings of a clock a run, so that it is off
 /// for all that is not the programs' time.
 fn timed(contender: &Contender, folder: &Path, load: &load::Args) -> Result<(Done, Option<Cost>)> {
     let run = |timing: bool| {
+        quiet()?;
         // Whether it sees anything is known by the kernel's count of its runs.
         let stats = Stats::on()?;
         let running = contender.start(folder)?;

@@ -33,6 +33,8 @@ pub(crate) struct Contender {
 pub(crate) enum Unit {
     /// Each state change.
     Changes,
+    /// Each state change of a connection: those of listeners are not told from others by their addresses.
+    Moves,
     /// Each end of a connection, once.
     Ends,
 }
@@ -87,7 +89,7 @@ impl Contender {
         let print = "tracepoint:sock:inet_sock_set_state { printf(\"%d %s %s:%d %s:%d %d %d\\n\", pid, comm, \
                      ntop(args->saddr), args->sport, ntop(args->daddr), args->dport, args->oldstate, args->newstate); }";
         let own: [(&str, &[&str], Reading, Unit); 4] = [
-            (STREAM, &[], Reading::Transitions, Unit::Changes),
+            (STREAM, &[], Reading::Transitions, Unit::Moves),
             ("tcptrace lives", &["lives"], Reading::Lives, Unit::Ends),
             (HIST, &["hist"], Reading::Histograms, Unit::Ends),
             ("hist in user space", &["hist", "--aggregate", "user"], Reading::Histograms, Unit::Ends),
@@ -99,12 +101,12 @@ impl Contender {
             Some(Self { name, program: tcptrace?.to_owned(), arguments, reading, unit })
         });
         let peers: [(&str, &str, &[&str], Reading, Unit); 6] = [
-            ("tcpstates", "tcpstates", &[], Reading::Lines, Unit::Changes),
-            ("tcpstates-bpfcc", "tcpstates-bpfcc", &[], Reading::Lines, Unit::Changes),
+            ("tcpstates", "tcpstates", &[], Reading::Lines, Unit::Moves),
+            ("tcpstates-bpfcc", "tcpstates-bpfcc", &[], Reading::Lines, Unit::Moves),
             ("tcplife", "tcplife", &[], Reading::Lines, Unit::Ends),
             ("tcplife-bpfcc", "tcplife-bpfcc", &[], Reading::Lines, Unit::Ends),
             ("bpftrace count", "bpftrace", &["-e", count], Reading::Counts, Unit::Changes),
-            ("bpftrace print", "bpftrace", &["-e", print], Reading::Lines, Unit::Changes),
+            ("bpftrace print", "bpftrace", &["-e", print], Reading::Lines, Unit::Moves),
         ];
         let peers = peers.into_iter().filter_map(|(name, program, arguments, reading, unit)| {
             Some(Self { name, program: installed(program)?, arguments: owned(arguments), reading, unit })

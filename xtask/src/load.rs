@@ -94,6 +94,8 @@ pub(crate) struct Done {
     pub(crate) connections: u64,
     /// State changes that the kernel's tracepoint must have fired for them.
     pub(crate) changes: u64,
+    /// Those of the connections alone: listeners have no address of the load.
+    pub(crate) moves: u64,
     /// How long it took.
     pub(crate) seconds: f64,
 }
@@ -102,11 +104,6 @@ impl Args {
     /// So many threads and connections, which end in each way in turn, as fast as can be.
     pub(crate) fn of(threads: u16, connections: u32) -> Self {
         Self { threads, connections, close: Close::Mixed, rate: None }
-    }
-
-    /// State changes of the connections alone: without those of the listeners.
-    pub(crate) fn of_connections(&self, done: &Done) -> u64 {
-        done.changes - u64::from(self.threads) * LISTENER
     }
 
     /// So many connections a second for so many seconds.
@@ -144,6 +141,7 @@ impl Args {
         Ok(Done {
             connections: number("connections")?,
             changes: number("changes")?,
+            moves: number("moves")?,
             seconds: done["seconds"].as_f64().context("the load names no seconds")?,
         })
     }
@@ -179,6 +177,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let done = json!({
         "connections": u64::from(threads) * u64::from(connections),
         "changes": changes + u64::from(threads) * LISTENER,
+        "moves": changes,
         "seconds": start.elapsed().as_secs_f64(),
     });
     println!("{done}");

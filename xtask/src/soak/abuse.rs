@@ -107,7 +107,7 @@ fn counted(tcptrace: &Path, name: &'static str, stopped: bool) -> Result<Check> 
         }
     }
     let lost = summary.context("a tracer printed no summary")?["lost"].as_u64().context("no losses")?;
-    let fired = load.of_connections(&done);
+    let fired = done.moves;
     let (excess, short) = ((printed + lost).saturating_sub(fired), fired.saturating_sub(printed + lost));
     let figures = format!(
         "{fired} fired = {printed} printed + {lost} lost + {short} that nobody counted - {excess} of others, {misses} skipped by the kernel on this host"
