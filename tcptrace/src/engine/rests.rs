@@ -17,6 +17,34 @@ pub(crate) struct Rests {
     by_cookie: CookieIndex,
     by_ends: EndsIndex,
     agenda: Agenda,
+    highest: Highest,
+}
+
+/// The highest cookie among those that have come to rest, by the batch that it is from. A processor gives cookies from a batch of its own,
+/// in order (Linux `include/linux/cookie.h`): one beyond the highest is a new socket's, which need not be looked for.
+#[derive(Debug)]
+struct Highest([u64; 64]);
+
+impl Default for Highest {
+    fn default() -> Self {
+        Self([0; 64])
+    }
+}
+
+impl Highest {
+    /// Batches that share a place: of what is below the highest of them nothing is known.
+    fn place(cookie: u64) -> usize {
+        (cookie >> 12) as usize & 63
+    }
+
+    fn note(&mut self, cookie: u64) {
+        let highest = &mut self.0[Self::place(cookie)];
+        *highest = cookie.max(*highest);
+    }
+
+    fn is_beyond(&self, cookie: u64) -> bool {
+        cookie > self.0[Self::place(cookie)]
+    }
 }
 
 impl Rests {
@@ -26,6 +54,7 @@ impl Rests {
 
     pub(crate) fn add(&mut self, now: Mono, rest: Rest) {
         let (id, expires) = (rest.id, rest.expires);
+        self.highest.note(rest.cookie);
         let slot = self.rests.put(rest);
         let rests = &self.rests;
         self.by_cookie.insert(slot, |slot| rests.at(slot).cookie);
@@ -45,7 +74,7 @@ impl Rests {
     }
 
     pub(crate) fn find(&self, cookie: u64) -> Option<Slot> {
-        if cookie == 0 || self.rests.len() == 0 {
+        if cookie == 0 || self.highest.is_beyond(cookie) {
             return None;
         }
         self.by_cookie.find(cookie, |slot| self.rests.at(slot).cookie)
@@ -110,5 +139,33 @@ impl Rests {
             }
         }
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_found_by_its_cookie_whatever_batch_it_is_from() {
+        let mut rests = Rests::default();
+        assert_eq!(rests.find(7), None);
+        // The second and the last but one share a place; the cookies come as from two processors, in turns.
+        let cookies = [7, 4_100, 9, 4_096 * 64 + 3, 4_096 * 65 + 4, 5];
+        for (cookie, id) in cookies.into_iter().zip(1..) {
+            let mut rest = Rest::vacant();
+            (rest.id, rest.cookie) = (id, cookie);
+            rests.add(Mono(1), rest);
+        }
+        for (cookie, id) in cookies.into_iter().zip(1..) {
+            let slot = rests.find(cookie);
+            assert_eq!(slot.map(|slot| rests.at(slot).id), Some(id), "{cookie}");
+        }
+        for other in [0, 1, 8, 10, 4_099, 4_101, 4_096 * 65 + 3, u64::MAX] {
+            assert_eq!(rests.find(other), None, "{other}");
+        }
+        let slot = rests.find(4_100).unwrap();
+        assert_eq!(rests.take(slot).cookie, 4_100);
+        assert_eq!(rests.find(4_100), None);
     }
 }

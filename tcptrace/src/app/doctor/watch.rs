@@ -193,7 +193,7 @@ impl Tracer {
     fn drain(&mut self) -> usize {
         let Self { kernel, engine, traffic, pids, netns } = self;
         kernel.drain(BUDGET, |event| {
-            engine.observe(&event, &mut |update| count(traffic, pids, netns, &update));
+            engine.observe(event, &mut |update| count(traffic, pids, netns, &update));
         })
     }
 

@@ -74,7 +74,7 @@ impl Kernel {
 
     /// Hands over at most `budget` events, in the kernel's order; returns how many. Bounded, so that signals and ticks get their turn
     /// under any load.
-    pub fn drain(&mut self, budget: usize, mut each: impl FnMut(Event)) -> usize {
+    pub fn drain(&mut self, budget: usize, mut each: impl FnMut(&mut Event)) -> usize {
         let classic = self.path == Path::Classic;
         let mut taken = 0;
         let ring = self.ring.ring.get_mut();
@@ -82,7 +82,7 @@ impl Kernel {
             let Some(record) = ring.next() else { break };
             taken += 1;
             match Record::decode(&record).and_then(|record| convert::event(&record, &self.reasons, classic)) {
-                Some(event) => self.kills.pass(event, &mut each),
+                Some(mut event) => self.kills.pass(&mut event, &mut each),
                 None => self.undecodable += 1,
             }
         }

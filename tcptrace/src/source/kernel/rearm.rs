@@ -15,15 +15,16 @@ pub(super) struct Kills(Vec<(Mono, Event)>);
 
 impl Kills {
     /// Takes the next event in order; hands over it and the kills that are certain by now.
-    pub(super) fn pass(&mut self, event: Event, each: &mut dyn FnMut(Event)) {
-        let Event::Neighbour { at, socket, what } = &event else {
+    #[inline]
+    pub(super) fn pass(&mut self, event: &mut Event, each: &mut impl FnMut(&mut Event)) {
+        let Event::Neighbour { at, socket, what } = event else {
             return each(event);
         };
         let (at, socket) = (*at, *socket);
         match what {
             Neighbour::TimewaitKilled(_) => {
                 self.settle(at, each);
-                return self.0.push((at, event));
+                return self.0.push((at, event.clone()));
             }
             Neighbour::TimewaitArmed(_) => self.0.retain(
                 |(_, kill)| !matches!(kill, Event::Neighbour { socket: killed, .. } if *killed == socket),
@@ -34,10 +35,10 @@ impl Kills {
     }
 
     /// Hands over the kills that nothing has undone by `now`.
-    pub(super) fn settle(&mut self, now: Mono, each: &mut dyn FnMut(Event)) {
+    pub(super) fn settle(&mut self, now: Mono, each: &mut impl FnMut(&mut Event)) {
         let certain = self.0.iter().take_while(|(at, _)| *at + AT_ONCE < now).count();
-        for (_, event) in self.0.drain(..certain) {
-            each(event);
+        for (_, mut event) in self.0.drain(..certain) {
+            each(&mut event);
         }
     }
 }
@@ -56,11 +57,11 @@ mod tests {
     fn a_timer_that_starts_again_at_once_was_not_killed() {
         let (mut kills, mut seen) = (Kills::default(), Vec::new());
         let armed = event(1_010, 1, Neighbour::TimewaitArmed(TcpState::TimeWait));
-        kills.pass(event(1_000, 1, Neighbour::TimewaitKilled(TcpState::FinWait2)), &mut |event| {
-            seen.push(event);
+        kills.pass(&mut event(1_000, 1, Neighbour::TimewaitKilled(TcpState::FinWait2)), &mut |event| {
+            seen.push(event.clone());
         });
-        kills.pass(armed.clone(), &mut |event| seen.push(event));
-        kills.settle(Mono(u64::MAX), &mut |event| seen.push(event));
+        kills.pass(&mut armed.clone(), &mut |event| seen.push(event.clone()));
+        kills.settle(Mono(u64::MAX), &mut |event| seen.push(event.clone()));
         assert_eq!(seen, [armed]);
     }
 
@@ -68,10 +69,10 @@ mod tests {
     fn a_kill_that_nothing_undoes_is_told() {
         let (mut kills, mut seen) = (Kills::default(), Vec::new());
         let killed = event(1_000, 1, Neighbour::TimewaitKilled(TcpState::TimeWait));
-        kills.pass(killed.clone(), &mut |event| seen.push(event));
-        kills.settle(Mono(1_500), &mut |event| seen.push(event));
+        kills.pass(&mut killed.clone(), &mut |event| seen.push(event.clone()));
+        kills.settle(Mono(1_500), &mut |event| seen.push(event.clone()));
         assert!(seen.is_empty());
-        kills.settle(Mono(2_000_000), &mut |event| seen.push(event));
+        kills.settle(Mono(2_000_000), &mut |event| seen.push(event.clone()));
         assert_eq!(seen, [killed]);
     }
 }

@@ -61,7 +61,7 @@ impl Kernel {
         let (mut seen, mut over, mut named) = (false, false, None);
         let deadline = Instant::now() + PATIENCE;
         while !over && timeout_at(deadline, self.ready()).await.is_ok() {
-            self.drain(4096, |event| match &event {
+            self.drain(4096, |event| match event {
                 Event::StateChange(change) if is_between(&change.id.endpoints, port) => {
                     seen |= change.to == TcpState::Established;
                     if (change.from, change.to) == (TcpState::Listen, TcpState::SynRecv) {
@@ -70,7 +70,7 @@ impl Kernel {
                     over |= (change.from, change.to) == (TcpState::Listen, TcpState::Closed);
                 }
                 Event::Accepted(accepted) if accepted.task.pid == std::process::id() => {}
-                _ => each(event),
+                _ => each(event.clone()),
             });
         }
         self.names_newborns = named;
