@@ -52,6 +52,7 @@ mod rests;
 mod rtt;
 mod standing;
 mod stays;
+mod sweep;
 mod table;
 mod timewait;
 mod unseen;
@@ -108,6 +109,8 @@ pub struct Engine {
     table: Table,
     rests: Rests,
     agenda: Agenda,
+    /// What dumps did not show and is still to be ended.
+    sweeps: VecDeque<sweep::Sweep>,
     /// Timewait sockets that the event at hand has made, told or woken.
     fresh: Vec<(u64, Slot)>,
     graves: Graves,
@@ -150,6 +153,7 @@ impl Engine {
             table: Table::new(!config.cookies),
             rests: Rests::default(),
             agenda: Agenda::default(),
+            sweeps: VecDeque::new(),
             fresh: Vec::new(),
             graves: Graves::default(),
             half_open: HalfOpen::default(),
@@ -216,6 +220,7 @@ impl Engine {
             Event::Lost { at, count, place } => self.lose(*at, *count, *place, out),
             Event::Tick(at) => {
                 self.pass(*at, out);
+                self.sweep(sweep::SLICE, out);
                 self.loss.tell_evictions(*at, out);
             }
         }
@@ -225,6 +230,7 @@ impl Engine {
     /// Settles what is held back; with `unfinished` also tells of the lives still open, in the order of their ids.
     pub fn finish(&mut self, now: Mono, unfinished: bool, out: &mut dyn FnMut(Update<'_>)) {
         self.pass(now, out);
+        self.sweep(usize::MAX, out);
         let mut open: Vec<(u64, Slot)> =
             self.table.slots().map(|slot| (self.table.life(slot).id, slot)).collect();
         open.sort_unstable();
@@ -265,7 +271,8 @@ impl Engine {
     /// When something is due by itself: a [`Event::Tick`] is wanted then.
     #[must_use]
     pub fn next_due(&self) -> Option<Mono> {
-        [self.agenda.next(), self.rests.next_due()].into_iter().flatten().min()
+        let swept = (!self.sweeps.is_empty()).then_some(self.now);
+        [self.agenda.next(), self.rests.next_due(), swept].into_iter().flatten().min()
     }
 
     /// The connection that is this socket's now, if it is known and shown.

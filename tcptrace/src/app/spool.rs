@@ -7,8 +7,8 @@ use std::mem::{replace, take};
 use std::path::Path;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Barrier, Mutex, PoisonError};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
+use std::sync::{Arc, Barrier};
 use std::thread;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -79,29 +79,11 @@ impl Queue {
     }
 }
 
-/// Buffers that were written, the last one on top: a processor may still have it at hand.
-#[derive(Default)]
-struct Spare(Mutex<Vec<Vec<u8>>>);
-
-impl Spare {
-    fn put(&self, mut buffer: Vec<u8>) {
-        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if spare.len() < SPARE && buffer.capacity() <= SPARE_BYTES {
-            buffer.clear();
-            spare.push(buffer);
-        }
-    }
-
-    fn take(&self) -> Vec<u8> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
-    }
-}
-
 /// A thread that writes, and what waits for it.
 pub(super) struct Spool {
     inlet: Inlet,
     to_writer: Sender<Vec<u8>>,
-    spare: Arc<Spare>,
+    spare: Receiver<Vec<u8>>,
     queue: Arc<Queue>,
     /// The output again, to see whether its reader is still there.
     out: File,
@@ -117,8 +99,7 @@ impl Spool {
     pub(super) fn start(out: File, confined: bool) -> io::Result<Self> {
         let mut sink = Outlet::new(out.try_clone()?);
         let (to_writer, batches) = channel::<Vec<u8>>();
-        let spare = Arc::<Spare>::default();
-        let written_out = Arc::clone(&spare);
+        let (give_back, spare) = sync_channel(SPARE);
         let queue = Arc::new(Queue::default());
         let taken = Arc::clone(&queue);
         let (tell, outcome) = oneshot::channel();
@@ -130,10 +111,14 @@ impl Spool {
                 sandbox::renounce();
             }
             renounced.wait();
-            let written = batches.iter().try_for_each(|batch| {
+            let written = batches.iter().try_for_each(|mut batch| {
                 let written = sink.write_all(&batch);
                 taken.shrink(batch.len());
-                written_out.put(batch);
+                if batch.capacity() <= SPARE_BYTES {
+                    batch.clear();
+                    // Enough are kept already.
+                    let _ = give_back.try_send(batch);
+                }
                 written
             });
             taken.over.store(true, Ordering::Release);
@@ -196,7 +181,7 @@ impl Spool {
         if !waiting.is_empty() && self.queue.has_room() {
             self.queue.bytes.fetch_add(waiting.len(), Ordering::AcqRel);
             // A thread that has stopped is noticed by `is_broken`.
-            let _ = self.to_writer.send(replace(&mut *waiting, self.spare.take()));
+            let _ = self.to_writer.send(replace(&mut *waiting, self.spare.try_recv().unwrap_or_default()));
         }
     }
 

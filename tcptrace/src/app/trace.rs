@@ -42,7 +42,7 @@ const READING: u32 = 200;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Events taken at once: bounds how long signals and ticks wait.
-const BUDGET: usize = 512;
+const BUDGET: usize = 4096;
 
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,8 +198,8 @@ impl Run<'_> {
     }
 
     fn drain(&mut self) -> usize {
-        let Self { kernel, desk, spool, watch, processes, newest, late, .. } = self;
-        let taken = kernel.drain(BUDGET, |event| {
+        let Self { kernel, desk, watch, processes, newest, late, .. } = self;
+        kernel.drain(BUDGET, |event| {
             if let Some(late) = late {
                 late.complete(event);
             }
@@ -214,9 +214,7 @@ impl Run<'_> {
                 processes.add(child);
             }
             desk.observe(event);
-        });
-        spool.hand_over_much();
-        taken
+        })
     }
 
     /// Tells the engine the time; once a tick also losses, polls, our own cost, and whether anybody still reads.

@@ -6,6 +6,7 @@ use super::dump::{ALL_STATES, MINI_STATES};
 use super::ending::Endpoint;
 use super::life::Phase;
 use super::stays::Known;
+use super::sweep::{SLICE, Sweep};
 use super::table::Slot;
 use super::update::Update;
 use super::{Engine, cause};
@@ -27,12 +28,14 @@ impl Engine {
     ) {
         self.graves.dumped(at);
         if self.minis > 0 {
-            let mut minis: Vec<Slot> = self.table.indexed_by_ends().collect();
-            if states & 1 << TcpState::TimeWait as u8 != 0 {
-                minis.extend(self.wake_missing(netns, began));
-            }
+            let minis: Vec<Slot> = self.table.indexed_by_ends().collect();
             for slot in minis {
                 self.missing_mini(slot, began, at, netns, states, out);
+            }
+            if states & 1 << TcpState::TimeWait as u8 != 0 {
+                let missing = self.missing_at_rest(netns, began);
+                self.sweeps.push_back(Sweep { began, at, netns, states, missing });
+                self.sweep(SLICE, out);
             }
         }
         for slot in self.vanished(netns, began, states) {
@@ -78,7 +81,7 @@ impl Engine {
         self.end_seen(slot, how, out);
     }
 
-    fn missing_mini(
+    pub(super) fn missing_mini(
         &mut self,
         slot: Slot,
         began: Mono,

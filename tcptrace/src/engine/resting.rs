@@ -83,14 +83,13 @@ impl Engine {
         plain
     }
 
-    /// Those at rest in a namespace that a dump, begun then, should have shown and did not; awake.
-    pub(super) fn wake_missing(&mut self, netns: u32, began: Mono) -> Vec<Slot> {
-        let missing = |slot: &Slot| {
-            let rest = self.rests.at(*slot);
-            rest.netns == netns && rest.seen() < began
+    /// Those at rest in a namespace that a dump, begun then, should have shown and did not: where, and their numbers.
+    pub(super) fn missing_at_rest(&self, netns: u32, began: Mono) -> Vec<(Slot, u64)> {
+        let missing = |slot: Slot| {
+            let rest = self.rests.at(slot);
+            (rest.netns == netns && rest.seen() < began).then_some((slot, rest.id))
         };
-        let missing: Vec<Slot> = self.rests.slots().filter(missing).collect();
-        missing.into_iter().map(|rest| self.wake(rest, self.rests.at(rest).expires)).collect()
+        self.rests.slots().filter_map(missing).collect()
     }
 
     /// Where those at rest stand.

@@ -77,6 +77,30 @@ fn a_dump_without_it_ends_only_what_it_should_have_shown() {
 }
 
 #[test]
+fn thousands_that_a_dump_does_not_show_end_a_few_at_a_time() {
+    let mut scene = Scene::new();
+    let all: Vec<_> = (0..5_000_u16).map(|n| socket(u64::from(n) + 1, 5_000 + n, 80)).collect();
+    for of in &all {
+        scene.shown(of, "TIME_WAIT", Some(30_000));
+    }
+    scene.wait(1_000);
+    let began = Mono(scene.now);
+    scene.dumped_since(began);
+    assert_eq!(at_rest(&scene.engine), (3_000, 0));
+    // It is due at once, and what a second dump shows in between stays.
+    assert!(scene.engine.next_due().unwrap() <= Mono(scene.now));
+    let left: Vec<_> = all.iter().filter(|of| scene.engine.subject(&of.socket).is_some()).collect();
+    let (late, gone) = (left[0], left[1]);
+    scene.wait(10).shown(late, "TIME_WAIT", Some(28_000)).tick();
+    // It may have been among those that were looked at.
+    assert!(matches!(at_rest(&scene.engine), (1_000..=1_001, 0)), "{:?}", at_rest(&scene.engine));
+    scene.tick().tick();
+    assert_eq!(at_rest(&scene.engine), (1, 0));
+    assert!(scene.engine.subject(&late.socket).is_some() && scene.engine.subject(&gone.socket).is_none());
+    assert_eq!(scene.moves().len(), 4_999);
+}
+
+#[test]
 fn full_tables_lose_what_rests_only_when_nothing_is_established() {
     let mut scene = Scene::with(Config { max_connections: 3, ..Config::default() });
     closed(&mut scene, &socket(1, 5000, 80));
