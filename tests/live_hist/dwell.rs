@@ -116,9 +116,9 @@ impl Histograms {
             assert_eq!(one["count"], other["count"], "{key:?}: {one} {other}");
             assert_eq!(one["evidence_counts"], other["evidence_counts"], "{key:?}: {one} {other}");
             let (one, other) = (buckets(one), buckets(other));
-            // Short lengths differ by the time that one program runs before the other; where that is slow, as in an emulator that does
-            // something else in between, others do too.
-            let slow = (5 * crate::MS * u64::from(slowness() - 1)) as f64;
+            // Short lengths differ by the time that one program runs before the other, and interrupts between the two; where that is
+            // slow, as in an emulator that does something else in between, others do too.
+            let slow = (crate::MS / 2 + 5 * crate::MS * u64::from(slowness() - 1)) as f64;
             let near = |(one, other): (&f64, &f64)| {
                 let [one_ns, other_ns] = [one, other].map(|number| (number / 16.0).exp2());
                 (one - other).abs() <= 1.1

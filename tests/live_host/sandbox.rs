@@ -140,6 +140,26 @@ fn a_recording_in_somebody_elses_folder_rotates_and_gets_its_name() {
         actor.must("burst l 2000");
         Path::new(&path("rec.3.jsonl.zst.part")).exists()
     });
+    // The sockets that were open when it began are in a later file too, with their owners, whatever the first knew them by.
+    let lives = || {
+        let newest = (3..100)
+            .map(|part| path(&format!("rec.{part}.jsonl.zst.part")))
+            .find(|part| Path::new(part).exists());
+        let told =
+            command(&["lives", "--from", &newest.unwrap(), "--unfinished", "-o", "json"]).output().unwrap();
+        let told = String::from_utf8(told.stdout).unwrap();
+        told.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>()
+    };
+    let of = |lives: &[Value], port: u16| {
+        lives.iter().find(|life| life["type"] == "lifecycle" && life["lport"] == port).cloned()
+    };
+    wait_until("a dump in it", || of(&lives(), earlier).is_some() && of(&lives(), later).is_some());
+    for (port, how) in [(earlier, "fd_table"), (later, "connect")] {
+        let life = of(&lives(), port).unwrap();
+        assert_eq!(life["first_seen"], "snapshot", "{life:#}");
+        assert_eq!(life["owner"]["pid"], actor.pid(), "{life:#}");
+        assert_eq!(life["owner"]["how"], how, "{life:#}");
+    }
     assert_eq!(stop(child), Some(0));
     let mut left: Vec<_> = fs::read_dir(folder.path())
         .unwrap()
@@ -149,15 +169,4 @@ fn a_recording_in_somebody_elses_folder_rotates_and_gets_its_name() {
     let number = |name: &str| name.strip_prefix("rec.")?.strip_suffix(".jsonl.zst")?.parse::<u32>().ok();
     let numbers: Vec<u32> = left.iter().filter_map(|name| number(name)).collect();
     assert!(left.len() == 3 && numbers.len() == 2 && numbers[0] + 1 == numbers[1], "{left:?}");
-    // The sockets that were open when it began are in the second, with their owners, whatever the first knew them by.
-    let second = path(&format!("rec.{}.jsonl.zst", numbers[0]));
-    let told = command(&["lives", "--from", &second, "--unfinished", "-o", "json"]).output().unwrap();
-    let told = String::from_utf8(told.stdout).unwrap();
-    let lives: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    for (port, how) in [(earlier, "fd_table"), (later, "connect")] {
-        let life = lives.iter().find(|life| life["type"] == "lifecycle" && life["lport"] == port).unwrap();
-        assert_eq!(life["first_seen"], "snapshot", "{life:#}");
-        assert_eq!(life["owner"]["pid"], actor.pid(), "{life:#}");
-        assert_eq!(life["owner"]["how"], how, "{life:#}");
-    }
 }
