@@ -142,20 +142,23 @@ fn a_recording_in_somebody_elses_folder_rotates_and_gets_its_name() {
     });
     // The sockets that were open when it began are in a later file too, with their owners, whatever the first knew them by.
     let lives = || {
-        let newest = (3..100)
-            .map(|part| path(&format!("rec.{part}.jsonl.zst.part")))
-            .find(|part| Path::new(part).exists());
-        let told =
-            command(&["lives", "--from", &newest.unwrap(), "--unfinished", "-o", "json"]).output().unwrap();
+        let mut parts = (3..100).map(|part| path(&format!("rec.{part}.jsonl.zst.part")));
+        // None while it is renamed.
+        let Some(newest) = parts.find(|part| Path::new(part).exists()) else { return Vec::new() };
+        let told = command(&["lives", "--from", &newest, "--unfinished", "-o", "json"]).output().unwrap();
         let told = String::from_utf8(told.stdout).unwrap();
         told.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).collect::<Vec<_>>()
     };
     let of = |lives: &[Value], port: u16| {
         lives.iter().find(|life| life["type"] == "lifecycle" && life["lport"] == port).cloned()
     };
-    wait_until("a dump in it", || of(&lives(), earlier).is_some() && of(&lives(), later).is_some());
+    let mut told = Vec::new();
+    wait_until("a dump in it", || {
+        told = lives();
+        of(&told, earlier).is_some() && of(&told, later).is_some()
+    });
     for (port, how) in [(earlier, "fd_table"), (later, "connect")] {
-        let life = of(&lives(), port).unwrap();
+        let life = of(&told, port).unwrap();
         assert_eq!(life["first_seen"], "snapshot", "{life:#}");
         assert_eq!(life["owner"]["pid"], actor.pid(), "{life:#}");
         assert_eq!(life["owner"]["how"], how, "{life:#}");
