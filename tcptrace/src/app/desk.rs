@@ -92,12 +92,15 @@ impl Desk {
 }
 
 /// A socket of a dump with the owner that `engine` knows for it: a later file of a recording that rotates has no event of its own that tells.
+/// Not a timewait socket, of which there may be a hundred thousand in each dump: it is nobody's.
 fn owned<'a>(event: &'a Event, engine: &Engine) -> Cow<'a, Event> {
     match event {
-        Event::Snapshot(snapshot) if snapshot.owner.is_none() => match engine.owner(snapshot) {
-            owner @ Some(_) => Cow::Owned(Event::Snapshot(SocketSnapshot { owner, ..*snapshot })),
-            None => Cow::Borrowed(event),
-        },
+        Event::Snapshot(snapshot) if snapshot.owner.is_none() && !snapshot.mini => {
+            match engine.owner(snapshot) {
+                owner @ Some(_) => Cow::Owned(Event::Snapshot(SocketSnapshot { owner, ..*snapshot })),
+                None => Cow::Borrowed(event),
+            }
+        }
         _ => Cow::Borrowed(event),
     }
 }
