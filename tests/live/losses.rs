@@ -91,7 +91,7 @@ fn a_deaf_probe_is_found_out_before_anything_is_said_to_be_traced() {
     use crate::support::tracer::command;
     let Some(_) = Space::new() else { return };
     for attach in ["btf", "classic"] {
-        let output = command(&["--attach", attach]).env("TCPTRACE_TEST_DEAF", "1").output().unwrap();
+        let output = command(&["--attach", attach]).env("TCPTRACE_TEST_HEARS", "nobody").output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(78), "{attach}: {said}");
         assert!(
@@ -99,6 +99,47 @@ fn a_deaf_probe_is_found_out_before_anything_is_said_to_be_traced() {
             "{said}"
         );
         assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn what_two_programs_see_is_told_and_counted_once() {
+    use crate::support::tracer::{Tracer, attaches_twice, second_twice};
+    let Some(space) = Space::new() else { return };
+    if !attaches_twice() {
+        return;
+    }
+    let scope = space.scope("btf");
+    let start = |words: &[&str]| {
+        Tracer::of(second_twice(
+            &words.iter().copied().chain(scope.iter().map(String::as_str)).collect::<Vec<_>>(),
+        ))
+    };
+    let stream = start(&["--raw"]);
+    let counts = [&["hist"][..], &["hist", "--by", "comm"]].map(start);
+    let mut actor = space.actor("twice");
+    let port = actor.listen("l", space.at4(0)).port();
+    for _ in 0..20 {
+        actor.connect("c", space.at4(port));
+        actor.all(&["accept l s", "close c", "recv s", "close s"]);
+    }
+    actor.must("close l");
+    let run = stream.stop();
+    run.check();
+    assert_eq!(run.transitions().count(), 20 * 10 + 2, "{:?}", run.said);
+    for run in counts.map(Tracer::stop) {
+        for state in ["SYN_SENT", "ESTABLISHED", "FIN_WAIT_1", "CLOSE_WAIT", "LAST_ACK", "LISTEN"] {
+            let records = run.records.iter().filter(|record| record["state"] == state);
+            let all: u64 = records.clone().map(|record| record["count"].as_u64().unwrap()).sum();
+            let expected = match state {
+                "ESTABLISHED" => 40,
+                "LISTEN" => 1,
+                _ => 20,
+            };
+            assert_eq!(all, expected, "{state}: {:#?}", run.records);
+            let unknown = records.map(|record| record["evidence_counts"]["unknown"].as_u64().unwrap());
+            assert_eq!(unknown.sum::<u64>(), 0, "{state}: {:#?}", run.records);
+        }
     }
 }
 

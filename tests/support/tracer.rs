@@ -46,6 +46,25 @@ pub(crate) fn command(words: &[&str]) -> Command {
     command
 }
 
+/// A tracer of JSON whose second program hears everything twice, and whose main one hears nothing.
+pub(crate) fn second_twice(words: &[&str]) -> Command {
+    let mut command = command(&[words, &["-o", "json"]].concat());
+    command.env("TCPTRACE_TEST_HEARS", "second-twice");
+    command
+}
+
+/// Whether the kernel attaches one program to a tracepoint twice (Linux 6.10 does); else says so.
+pub(crate) fn attaches_twice() -> bool {
+    let tried = second_twice(&["-d", "1ms"]).output().unwrap();
+    let said = String::from_utf8(tried.stderr).unwrap();
+    if said.contains("File exists") {
+        println!("skipped: this kernel attaches no program twice");
+        return false;
+    }
+    assert!(tried.status.success(), "{said}");
+    true
+}
+
 /// Sends a signal.
 pub(crate) fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();

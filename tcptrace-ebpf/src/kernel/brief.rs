@@ -85,8 +85,16 @@ pub(super) fn of(sock: Sock, birth: bool, create: bool) -> *mut Memory {
 #[inline(always)]
 pub(super) fn end(sock: Sock) {
     if let Some(open) = place(sock.number()) {
+        open.last = open.key;
         open.key = 0;
     }
+}
+
+/// Whether it had a place and nobody has it since.
+#[inline(always)]
+pub(super) fn has_ended(sock: Sock) -> bool {
+    let key = sock.number();
+    nth_where(key, |open| open.key == 0 && open.last == key).is_some()
 }
 
 /// Marks the sockets of tcptrace itself: those of its self-test.

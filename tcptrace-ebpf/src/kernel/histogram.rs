@@ -22,7 +22,8 @@ use super::octave::{self, Length};
 use super::ring;
 use super::sock::{Sock, member};
 use super::state_change::{
-    ABORTED, CLOSE, ESTABLISHED, LISTEN, MPTCP, SYN_RECV, SYN_SENT, TCP, arguments, is_ours, own, remember,
+    self, ABORTED, CLOSE, ESTABLISHED, LISTEN, MPTCP, SYN_RECV, SYN_SENT, TCP, arguments, is_ours, own,
+    remember,
 };
 use super::task::{self, Comm};
 
@@ -94,6 +95,15 @@ pub(super) fn take(sock: Sock, from: u8, to: u8, loss: u32) {
     if brief && to == CLOSE {
         brief::end(sock);
     }
+}
+
+/// Whether [`take`] has taken this event.
+#[inline(always)]
+pub(super) fn knows(sock: Sock, from: u8, to: u8) -> bool {
+    if constant!(config(), owners) != 0 {
+        return state_change::knows(memories::of(sock, false), from, to);
+    }
+    state_change::knows(brief::of(sock, false, false), from, to) || to == CLOSE && brief::has_ended(sock)
 }
 
 /// Sends it as the main program does.

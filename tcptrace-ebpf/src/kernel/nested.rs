@@ -8,6 +8,7 @@ use aya_ebpf::programs::BtfTracePointContext;
 use tcptrace_ebpf::wire::lost;
 
 use super::histogram;
+use super::memory as memories;
 use super::ring::count_lost;
 use super::sock::Sock;
 use super::state_change::{self, arguments};
@@ -17,8 +18,9 @@ const PLACES: u32 = 512;
 /// An odd number without a pattern, to spread bits.
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The sockets whose events the main program has taken: nothing lies between its end and the second one's look but an interrupt, whose
-/// events are of other sockets.
+/// The sockets whose events the main program has taken: between its end and the second one's look there is but an interrupt, whose
+/// events are of other sockets, or another CPU: newer kernels may preempt a task in the middle of a
+/// tracepoint. What is remembered of the socket tells the latter.
 #[map]
 static TAKEN: PerCpuArray<u64> = PerCpuArray::with_max_entries(PLACES, 0);
 
@@ -37,7 +39,7 @@ pub(super) fn note(sock: Sock) {
     }
 }
 
-/// Whether the main program has taken it; otherwise it is the caller's, and counted.
+/// Whether the main program has taken it on this CPU.
 #[inline(always)]
 fn is_taken(sock: Sock) -> bool {
     let key = sock.number();
@@ -47,8 +49,6 @@ fn is_taken(sock: Sock) -> bool {
     if taken {
         // SAFETY: as above.
         unsafe { *place = 0 };
-    } else {
-        count_lost(lost::RESCUED);
     }
     taken
 }
@@ -58,7 +58,8 @@ fn is_taken(sock: Sock) -> bool {
 #[inline(always)]
 pub fn state_change_nested(ctx: BtfTracePointContext) -> i32 {
     let (sock, from, to) = arguments(&ctx);
-    if !is_taken(sock) {
+    if !is_taken(sock) && !state_change::knows(memories::of(sock, false), from, to) {
+        count_lost(lost::RESCUED);
         state_change::take(sock, from, to, lost::RING_NESTED);
     }
     0
@@ -69,7 +70,8 @@ pub fn state_change_nested(ctx: BtfTracePointContext) -> i32 {
 #[inline(always)]
 pub fn histogram_nested(ctx: BtfTracePointContext) -> i32 {
     let (sock, from, to) = arguments(&ctx);
-    if !is_taken(sock) {
+    if !is_taken(sock) && !histogram::knows(sock, from, to) {
+        count_lost(lost::RESCUED);
         histogram::take(sock, from, to, lost::RING_NESTED);
     }
     0

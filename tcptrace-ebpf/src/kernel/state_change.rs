@@ -179,3 +179,10 @@ pub(super) fn remember(remembered: &mut Memory, from: u8, to: u8, now: u64) {
         remembered.state = to;
     }
 }
+
+/// Whether [`remember`] was told of this event.
+#[inline(always)]
+pub(super) fn knows(stored: *const Memory, from: u8, to: u8) -> bool {
+    // SAFETY: null or the socket's own storage.
+    from != to && unsafe { stored.as_ref() }.is_some_and(|remembered| remembered.state == to)
+}

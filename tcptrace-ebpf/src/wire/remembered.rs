@@ -49,8 +49,8 @@ pub struct Open {
     /// Which socket's; 0 = nobody's.
     pub key: u64,
     pub memory: Memory,
-    /// A cache line for each.
-    pub pad: u64,
+    /// Whose it was last. With it, a place is a cache line.
+    pub last: u64,
 }
 
 const _: () = assert!(size_of::<Open>() == 64);

@@ -25,7 +25,7 @@ mod symbols;
 mod walk;
 
 pub(in crate::source) use attach::NO_STORAGE;
-pub use attach::{Attach, Options, Want};
+pub use attach::{Attach, Hears, Options, Want};
 pub use error::AttachError;
 pub use held::{Holding, OpenFiles};
 pub use histogram::Counting;

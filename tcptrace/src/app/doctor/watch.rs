@@ -17,7 +17,7 @@ use crate::model::event::Event;
 use crate::model::owner::Owner;
 use crate::model::time::Mono;
 use crate::plan::{Doctor, RING_BYTES};
-use crate::source::kernel::{Attach, Kernel, Options, Scope, Want};
+use crate::source::kernel::{Attach, Hears, Kernel, Options, Scope, Want};
 use crate::source::sock_diag::set::DiagSet;
 
 /// Losses and the engine's clock are looked after so often.
@@ -118,7 +118,7 @@ impl Tracer {
             scope: Scope::of(filter),
             counting: None,
             patience: None,
-            deaf: false,
+            hears: Hears::default(),
         };
         let mut kernel = Kernel::attach(&options).map_err(|error| error.to_string())?;
         let began = Kernel::now();

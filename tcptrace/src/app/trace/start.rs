@@ -22,7 +22,7 @@ use crate::plan::{Kind, Record, Trace};
 use crate::recording::{Header, Sysctl};
 use crate::sink::record::Recorder;
 use crate::source::capabilities::{Capabilities, Capability};
-use crate::source::kernel::{Attach, AttachError, Kernel, Options, Path, Scope, Want};
+use crate::source::kernel::{Attach, AttachError, Hears, Kernel, Options, Path, Scope, Want};
 use crate::source::process_tree::ProcessTree;
 use crate::source::processes::Processes;
 use crate::source::sandbox::{self, Needs};
@@ -88,7 +88,7 @@ impl<'a> Run<'a> {
             scope: Scope::of(&filter),
             counting: counting.clone(),
             patience: adopt::patience(plan, counting.is_some()),
-            deaf: std::env::var_os("TCPTRACE_TEST_DEAF").is_some(),
+            hears: hears(),
         };
         let mut kernel = match Kernel::attach(&options) {
             Err(AttachError::Unsuitable(why)) if counting.is_some() && plan.attach == Attach::Auto => {
@@ -268,6 +268,15 @@ fn header(record: &Record, kernel: &Kernel, config: &Config, anchor: ClockAnchor
         filters: record.filters.clone(),
         sysctls: sysctls.unwrap_or_default(),
         part: 1,
+    }
+}
+
+/// Tests may have less listen than there is.
+fn hears() -> Hears {
+    match std::env::var("TCPTRACE_TEST_HEARS").as_deref() {
+        Ok("nobody") => Hears::Nobody,
+        Ok("second-twice") => Hears::SecondTwice,
+        _ => Hears::Both,
     }
 }
 

@@ -50,6 +50,18 @@ pub enum Attach {
     Classic,
 }
 
+/// Who hears the state tracepoint: tests of the programs leave some out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hears {
+    /// The main program, and the second one behind it.
+    #[default]
+    Both,
+    /// Nobody.
+    Nobody,
+    /// The second program, twice: as if the first never ran, and then as if it had run on another CPU.
+    SecondTwice,
+}
+
 /// What a mode needs besides the main program.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Want {
@@ -86,8 +98,8 @@ pub struct Options {
     pub counting: Option<Counting>,
     /// How long the walk through all open files may keep the start; what it leaves is [`Kernel::take_walk`]'s. `None`: to its end.
     pub patience: Option<Duration>,
-    /// For the test of the self-test: load the main program and let it hear nothing.
-    pub deaf: bool,
+    /// For tests.
+    pub hears: Hears,
 }
 
 impl Kernel {
@@ -183,11 +195,19 @@ impl Kernel {
         if options.want.follow_forks {
             kernel.attach_optional("forked", "sched_process_fork", &types);
         }
-        if !options.deaf {
-            kernel.attach_loaded(program).map_err(loading)?;
-            // Behind it: the kernel calls them in the order in which they came.
-            let nested = if options.counting.is_some() { "histogram_nested" } else { "state_change_nested" };
-            kernel.attach_optional(nested, main, &types);
+        let nested = if options.counting.is_some() { "histogram_nested" } else { "state_change_nested" };
+        match options.hears {
+            Hears::Both => {
+                kernel.attach_loaded(program).map_err(loading)?;
+                // Behind it: the kernel calls them in the order in which they came.
+                kernel.attach_optional(nested, main, &types);
+            }
+            Hears::Nobody => {}
+            Hears::SecondTwice => {
+                kernel.load_btf(nested, main, &types).map_err(loading)?;
+                kernel.attach_loaded(nested).map_err(loading)?;
+                kernel.attach_loaded(nested).map_err(loading)?;
+            }
         }
         if options.want.diagnostics {
             kernel.attach_optional("diagnose", "inet_sock_set_state", &types);
@@ -242,7 +262,10 @@ impl Kernel {
                 )),
             }
         }
-        let event = if options.deaf { ("tcp", "tcp_destroy_sock") } else { ("sock", "inet_sock_set_state") };
+        let event = match options.hears {
+            Hears::Nobody => ("tcp", "tcp_destroy_sock"),
+            Hears::Both | Hears::SecondTwice => ("sock", "inet_sock_set_state"),
+        };
         kernel
             .attach_classic("state_change_classic", event)
             .map_err(|error| AttachError::of("attaching to sock:inet_sock_set_state", &error))?;

@@ -4,7 +4,7 @@ use std::thread;
 
 use super::abilities;
 use super::check::{Check, Lack, Verdict};
-use crate::source::kernel::{Attach, AttachError, Kernel, Options, Path, Scope, Want};
+use crate::source::kernel::{Attach, AttachError, Hears, Kernel, Options, Path, Scope, Want};
 
 /// What the kernel half says at start that a check has said already, by a piece of its sentence and the check's name.
 const SAID: [(&str, &str); 6] = [
@@ -122,7 +122,7 @@ async fn attach(ring_bytes: u32) -> Result<Tried, AttachError> {
         scope: Scope::default(),
         counting: None,
         patience: None,
-        deaf: false,
+        hears: Hears::default(),
     })?;
     let deaf = kernel.self_test(|_| {}).await.err();
     Ok(Tried {
