@@ -51,6 +51,8 @@ impl Engine {
             life.netns == netns
                 && matches!(life.phase(), Phase::Open)
                 && life.shown < coarse(before)
+                // Otherwise what is counted already may have been its end.
+                && life.generation == self.loss.generation
                 && self.has_stood_still(life, before)
         };
         self.table.slots().filter(gone).collect()

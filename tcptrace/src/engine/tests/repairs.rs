@@ -178,6 +178,17 @@ fn what_two_dumps_in_a_row_do_not_show_is_gone() {
 }
 
 #[test]
+fn what_a_counted_loss_explains_is_not_counted_again() {
+    let (mut scene, s) = (complete(), socket(1, 5000, 80));
+    scene.goes(&s, OPEN).wait(4_000).dumped();
+    assert_eq!(scene.engine.live(), 1);
+    scene.lose().wait(1);
+    let began = Mono(scene.now);
+    scene.dumped_since(began);
+    assert_eq!((scene.end(), scene.engine.lost()), ("unknown".into(), 1));
+}
+
+#[test]
 fn what_began_between_two_dumps_is_not_gone() {
     let (mut scene, s) = (complete(), socket(1, 5000, 80));
     scene.dumped().wait(10_000).goes(&s, OPEN).dumped().wait(1_000).dumped();
