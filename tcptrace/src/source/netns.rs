@@ -3,7 +3,7 @@
 //! A namespace is found by its mounts (`ip netns`, container runtimes) and by the processes in it. One that is held only by an
 //! open file or socket of a process elsewhere is not found.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsFd;
@@ -36,7 +36,7 @@ pub struct Netns {
 pub struct Found {
     /// Each distinct namespace once, by inode; our own first of all.
     pub namespaces: Vec<Netns>,
-    /// Processes whose namespace could not be read (no `CAP_SYS_PTRACE`, hidepid).
+    /// Processes that may be in yet another one, which they do not show (no `CAP_SYS_PTRACE`, hidepid).
     pub unreadable: u64,
 }
 
@@ -112,7 +112,7 @@ pub fn find_all() -> io::Result<Found> {
             add(netns);
         }
     }
-    let mut unreadable = u64::from(unseen);
+    let mut closed = Vec::new();
     for entry in fs::read_dir("/proc")?.flatten() {
         if !entry.file_name().as_encoded_bytes().iter().all(u8::is_ascii_digit) {
             continue;
@@ -127,11 +127,32 @@ pub fn find_all() -> io::Result<Found> {
             }
             // The process has ended.
             Err(error) if error.kind() == io::ErrorKind::NotFound || is_no_process(&error) => {}
-            Err(_) => unreadable += 1,
+            Err(_) => closed.push(entry.path()),
         }
     }
-    let namespaces = std::iter::once(own).chain(found.into_values()).collect();
+    let namespaces: Vec<Netns> = std::iter::once(own).chain(found.into_values()).collect();
+    let unreadable = u64::from(unseen) + elsewhere(&closed, &namespaces);
     Ok(Found { namespaces, unreadable })
+}
+
+/// How many of these processes, which do not show their namespace, are in none of `namespaces` as far as one can see.
+fn elsewhere(closed: &[PathBuf], namespaces: &[Netns]) -> u64 {
+    if closed.is_empty() {
+        return 0;
+    }
+    let processes = namespaces.iter().filter_map(|netns| netns.path.parent()?.parent());
+    let known: BTreeSet<u64> = processes.filter_map(|process| mark(process).ok()).collect();
+    let is_elsewhere = |process: &&PathBuf| match mark(process) {
+        Ok(mark) => !known.contains(&mark),
+        Err(error) => error.kind() != io::ErrorKind::NotFound && !is_no_process(&error),
+    };
+    closed.iter().filter(is_elsewhere).map(|_| 1).sum()
+}
+
+/// What tells a process's network namespace from others without a look at it: everybody may look at its files in /proc, and each namespace
+/// has files of its own (Linux `fs/proc/proc_net.c:get_proc_task_net`).
+fn mark(process: &Path) -> io::Result<u64> {
+    fs::metadata(process.join("net/dev")).map(|metadata| metadata.ino())
 }
 
 /// Does `work` inside `netns` on a thread of its own, so that the caller's thread stays where it is.
@@ -195,6 +216,17 @@ mod tests {
         let found = find_all().unwrap().namespaces;
         assert_eq!(found[0].inode, own);
         assert_eq!(found.iter().filter(|netns| netns.inode == own).count(), 1);
+    }
+
+    #[test]
+    fn a_process_that_shows_no_namespace_is_found_in_one_that_is_known() {
+        let own = Netns::own().unwrap();
+        let parent = PathBuf::from(format!("/proc/{}", std::os::unix::process::parent_id()));
+        let ended = PathBuf::from("/proc/4194305");
+        assert_eq!(elsewhere(&[parent.clone(), ended], std::slice::from_ref(&own)), 0);
+        // A name leads to no process whose files could be compared.
+        let named = Netns { path: PathBuf::from("/run/netns/a"), ..own };
+        assert_eq!(elsewhere(&[parent], &[named]), 1);
     }
 
     #[test]
