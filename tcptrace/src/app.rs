@@ -3,6 +3,7 @@
 mod aside;
 mod compare;
 mod desk;
+mod direct;
 mod doctor;
 mod dumps;
 mod hist;

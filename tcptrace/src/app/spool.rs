@@ -22,6 +22,9 @@ use crate::source::sandbox;
 /// A burst of some hundred thousand transitions into a pipe that nobody reads for a moment fits in.
 const WAITING: usize = 64 << 20;
 
+/// With so many bytes waiting a disk is too slow for the lines.
+const LATE: usize = 8 << 20;
+
 /// Where nobody waits for the lines, so many bytes are handed over at once.
 const MUCH: usize = 256 << 10;
 
@@ -112,6 +115,7 @@ impl Spool {
             }
             renounced.wait();
             let written = batches.iter().try_for_each(|mut batch| {
+                sink.hurry(taken.bytes.load(Ordering::Acquire) > LATE);
                 let written = sink.write_all(&batch);
                 taken.shrink(batch.len());
                 if batch.capacity() <= SPARE_BYTES {
