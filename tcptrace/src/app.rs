@@ -27,7 +27,7 @@ use crate::plan::{Hist, Kind, Plan};
 use crate::sink::record::{self, Repaired};
 use crate::sink::{json, notice};
 use crate::source::host::ThisHost;
-use crate::source::limits;
+use crate::source::{allocator, limits};
 
 /// Does what the command line says.
 ///
@@ -47,6 +47,7 @@ pub fn run(words: impl IntoIterator<Item = OsString>) -> Result<ExitCode, Failur
         other => other?,
     };
     limits::raise();
+    allocator::give_back();
     match plan {
         Plan::Trace(plan) => match &plan.from {
             Some(recording) => match &plan.kind {

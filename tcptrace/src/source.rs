@@ -1,5 +1,6 @@
 //! Floor 3: where events come from.
 
+pub mod allocator;
 pub mod birth;
 pub mod capabilities;
 pub mod cgroup;

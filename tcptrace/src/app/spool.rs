@@ -29,8 +29,8 @@ const LATE: usize = 8 << 20;
 const MUCH: usize = 256 << 10;
 
 /// So many written buffers are kept for the next lines, none larger than this: memory that was touched once is cheap to fill again.
-const SPARE: usize = 8;
-const SPARE_BYTES: usize = 1 << 20;
+const SPARE: usize = 4;
+const SPARE_BYTES: usize = 4 << 20;
 
 /// What a sink writes into.
 #[derive(Clone, Default)]
@@ -182,7 +182,10 @@ impl Spool {
     /// Hands over what waits, if there is room for it.
     pub(super) fn hand_over(&self) {
         let mut waiting = self.inlet.0.borrow_mut();
-        if !waiting.is_empty() && self.queue.has_room() {
+        let backlog = self.queue.bytes.load(Ordering::Acquire);
+        // Behind a slow reader small pieces would only be scattered over our memory.
+        let small = backlog > MUCH && waiting.len() < MUCH;
+        if !waiting.is_empty() && !small && self.queue.has_room() {
             self.queue.bytes.fetch_add(waiting.len(), Ordering::AcqRel);
             // A thread that has stopped is noticed by `is_broken`.
             let _ = self.to_writer.send(replace(&mut *waiting, self.spare.try_recv().unwrap_or_default()));
