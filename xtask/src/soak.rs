@@ -29,8 +29,8 @@ const SHORTEST: Duration = Duration::from_secs(90);
 const SPELL: Duration = Duration::from_secs(10);
 /// TIME_WAITs of namespaces that are gone stay in the table for 60 s: only then it is as full as it gets.
 const FILLED: Duration = Duration::from_secs(62);
-/// How long memory is looked at.
-const WINDOW: Duration = Duration::from_secs(6);
+/// How long memory is looked at, at most: one turn of all that hinders the tracer.
+const WINDOW: Duration = Duration::from_secs(40);
 /// A TIME_WAIT lasts 60 s: all must be there at once, and be compared before the last ends.
 const BURST: Duration = Duration::from_secs(35);
 /// What only sock_diag can tell, the truth after a loss among it, may take some 20 s: its dumps pause.
@@ -111,8 +111,10 @@ fn soak(args: &Args) -> Result<Report> {
     // Beside the others: tracers of their own, under loads of their own.
     let abuses = thread::spawn(move || abuse::all(&tcptrace));
     let mut crowds = Crowds { old: Crowd::start()?, new: Crowd::start()? };
-    let early = abuse(args, &mut subject, &mut crowds)?;
-    let late = subject.memory(WINDOW);
+    let (start, settled, window) = (Instant::now(), FILLED.max(args.time / 5), WINDOW.min(args.time / 6));
+    abuse(args, &mut subject, &mut crowds)?;
+    let early = subject.memory(start + settled, window);
+    let late = subject.memory(Instant::now() - window, window);
     report.memory(early, late, subject.peak());
 
     let churned = churn.end()?;
@@ -146,16 +148,11 @@ struct Crowds {
     new: Crowd,
 }
 
-/// Hinders the tracer in one way after the other until the time is over; returns its memory when the table had filled.
-fn abuse(args: &Args, subject: &mut Subject, crowds: &mut Crowds) -> Result<u64> {
-    let (start, mut early) = (Instant::now(), None);
-    let settled = FILLED.max(args.time / 5);
+/// Hinders the tracer in one way after the other until the time is over.
+fn abuse(args: &Args, subject: &mut Subject, crowds: &mut Crowds) -> Result<()> {
+    let start = Instant::now();
     for turn in 0.. {
-        let elapsed = start.elapsed();
-        if early.is_none() && elapsed >= settled {
-            early = Some(subject.memory(WINDOW));
-        }
-        if elapsed + 2 * SPELL + WINDOW > args.time {
+        if start.elapsed() + 3 * SPELL > args.time {
             break;
         }
         match turn % 3 {
@@ -184,8 +181,8 @@ fn abuse(args: &Args, subject: &mut Subject, crowds: &mut Crowds) -> Result<u64>
         crowds.old.grow()?;
         thread::sleep(SPELL / 3);
     }
-    thread::sleep((args.time.saturating_sub(WINDOW)).saturating_sub(start.elapsed()));
-    early.map_or_else(|| Ok(subject.memory(WINDOW)), Ok)
+    thread::sleep(args.time.saturating_sub(start.elapsed()));
+    Ok(())
 }
 
 #[expect(clippy::print_stdout, reason = "a task talks to the developer who started it")]

@@ -46,7 +46,7 @@ impl Report {
         self.checks.push(check);
     }
 
-    /// The medians of its resident memory early and late, and the most of it, KiB.
+    /// What it kept of resident memory early and late, and the most of it, KiB.
     pub(super) fn memory(&mut self, early: u64, late: u64, peak: u64) {
         let flat = early > 0 && late <= early + early / 10 + SLACK_KIB;
         let figures = format!("{early} KiB early, {late} KiB late, {peak} KiB at most");

@@ -146,15 +146,11 @@ impl Subject {
         Ok(())
     }
 
-    /// Waits `time`, and tells the median of its memory meanwhile, KiB.
-    pub(super) fn memory(&self, time: Duration) -> u64 {
-        let since = Instant::now();
-        thread::sleep(time);
+    /// The least of its memory from `since` for so long, KiB: what it keeps when nothing waits for its reader.
+    pub(super) fn memory(&self, since: Instant, time: Duration) -> u64 {
         let samples = locked(&self.memory);
-        let mut taken: Vec<u64> =
-            samples.iter().filter(|(at, _)| *at >= since).map(|(_, kib)| *kib).collect();
-        taken.sort_unstable();
-        taken.get(taken.len() / 2).copied().unwrap_or_default()
+        let within = |at: &Instant| (since..since + time).contains(at);
+        samples.iter().filter(|(at, _)| within(at)).map(|(_, kib)| *kib).min().unwrap_or_default()
     }
 
     /// The most memory so far, KiB.
