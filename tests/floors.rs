@@ -38,7 +38,7 @@ const HOMES: [(&str, &[&str]); 19] = [
     ("gimli", &["source::unwind"]),
     ("object", &["source::unwind"]),
     ("clap", &["cli"]),
-    ("libc", &["source::sandbox", "source::kernel::lookup"]),
+    ("libc", &["source::allocator", "source::kernel::lookup", "source::sandbox"]),
     ("seccompiler", &["source::sandbox"]),
     ("crossterm", &["view"]),
     ("ratatui", &["view"]),
