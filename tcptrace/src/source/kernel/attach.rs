@@ -1,7 +1,6 @@
 //! Loading and attaching.
 
 use std::thread;
-use std::time::Duration;
 
 use aya::EbpfLoader;
 use aya::maps::{HashMap, PerCpuArray, RingBuf};
@@ -15,9 +14,9 @@ use super::error::{AttachError, short};
 use super::histogram::{Counters, Counting};
 use super::log::Log;
 use super::object::{no_map, take};
+use super::options::{Attach, Hears, Options};
 use super::rearm::Kills;
 use super::reasons::Reasons;
-use super::scope::Scope;
 use super::stacks::Stacks;
 use super::{Kernel, Path, WAKE, layout, offsets, pids, stacks, symbols};
 
@@ -36,70 +35,6 @@ pub(super) enum Remembers {
     InSocket,
     /// In a table by address: the socket's cookie may be unknown.
     ByAddress,
-}
-
-/// The user's choice of attach path.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Attach {
-    /// BTF where the kernel has it, else classic.
-    #[default]
-    Auto,
-    /// BTF or nothing.
-    Btf,
-    /// Classic, as on kernels without BTF.
-    Classic,
-}
-
-/// Who hears the state tracepoint: tests of the programs leave some out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Hears {
-    /// The main program, and the second one behind it.
-    #[default]
-    Both,
-    /// Nobody.
-    Nobody,
-    /// The second program, twice: as if the first never ran, and then as if it had run on another CPU.
-    SecondTwice,
-}
-
-/// What a mode needs besides the main program.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Want {
-    /// Resets both ways: they tell why connections end.
-    pub resets: bool,
-    /// The end of sockets that closed while an fd was open.
-    pub destroyed: bool,
-    /// Children of the watched pids.
-    pub follow_forks: bool,
-    /// The timers of timewait sockets: exact ends, at a price for every timer of the host.
-    pub timers: bool,
-    /// The kernel half's own diagnostics, on stderr.
-    pub diagnostics: bool,
-    /// The user stack of who opens a socket; BTF path only.
-    pub stacks: bool,
-}
-
-/// How to start.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// Which path.
-    pub attach: Attach,
-    /// What else to attach.
-    pub want: Want,
-    /// IPPROTO_MPTCP too.
-    pub mptcp: bool,
-    /// Size of the ring buffer: a power of two of pages, bytes.
-    pub ring_bytes: u32,
-    /// Measure our own cost all the time, not only in samples.
-    pub measure: bool,
-    /// What the kernel may leave out.
-    pub scope: Scope,
-    /// Count stays in the kernel instead of sending events; BTF path only.
-    pub counting: Option<Counting>,
-    /// How long the walk through all open files may keep the start; what it leaves is [`Kernel::take_walk`]'s. `None`: to its end.
-    pub patience: Option<Duration>,
-    /// For tests.
-    pub hears: Hears,
 }
 
 impl Kernel {
