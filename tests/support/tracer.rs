@@ -53,7 +53,7 @@ pub(crate) fn second_twice(words: &[&str]) -> Command {
     command
 }
 
-/// Whether the kernel attaches one program to a tracepoint twice (Linux 6.10 does); else says so.
+/// Whether the kernel attaches one program to a tracepoint twice (Linux 5.10 does not); else says so.
 pub(crate) fn attaches_twice() -> bool {
     let tried = second_twice(&["-d", "1ms"]).output().unwrap();
     let said = String::from_utf8(tried.stderr).unwrap();

@@ -19,7 +19,7 @@ const PLACES: u32 = 512;
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// The sockets whose events the main program has taken: between its end and the second one's look there is but an interrupt, whose
-/// events are of other sockets, or another CPU: newer kernels may preempt a task in the middle of a
+/// events are of other sockets, or another CPU, should the kernel preempt a task in the middle of a
 /// tracepoint. What is remembered of the socket tells the latter.
 #[map]
 static TAKEN: PerCpuArray<u64> = PerCpuArray::with_max_entries(PLACES, 0);

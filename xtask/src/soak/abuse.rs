@@ -186,7 +186,7 @@ fn other_clock(tcptrace: &Path) -> Result<Check> {
     for line in out.iter().filter(|line| line.contains("\"type\":\"lifecycle\"")) {
         let life: Value = serde_json::from_str(line).context("a lifecycle is not JSON")?;
         // What the loads before have left ends now.
-        if life["first_seen"] != "event" {
+        if life["first_seen"] == "snapshot" {
             before += 1;
             continue;
         }
