@@ -96,6 +96,8 @@ pub(crate) struct Done {
     pub(crate) changes: u64,
     /// Those of the connections alone: listeners have no address of the load.
     pub(crate) moves: u64,
+    /// The ports of its servers, by which its sockets differ from those of a load before.
+    pub(crate) ports: Vec<u16>,
     /// How long it took.
     pub(crate) seconds: f64,
 }
@@ -142,6 +144,7 @@ impl Args {
             connections: number("connections")?,
             changes: number("changes")?,
             moves: number("moves")?,
+            ports: serde_json::from_value(done["ports"].clone()).context("the load names no ports")?,
             seconds: done["seconds"].as_f64().context("the load names no seconds")?,
         })
     }
@@ -153,18 +156,25 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let Args { threads, connections, close, rate } = *args;
     let pace = rate.map(|rate| Pace::new(f64::from(rate) / f64::from(threads)));
     let start = Instant::now();
+    let listeners = (0..threads)
+        .map(|_| {
+            let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).context("cannot listen")?;
+            let port = listener.local_addr()?.port();
+            Ok((listener, port))
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let ports: Vec<u16> = listeners.iter().map(|(_, port)| *port).collect();
     let changes = thread::scope(|scope| {
-        let pairs: Vec<_> = (0..threads)
-            .map(|pair| {
-                let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).context("cannot listen")?;
-                let port = listener.local_addr()?.port();
+        let pairs: Vec<_> = (0_u16..)
+            .zip(listeners)
+            .map(|(pair, (listener, port))| {
                 let (ahead, done) = sync_channel(AHEAD);
                 let server = scope.spawn(move || serve(&listener, connections, &done));
                 let client =
                     scope.spawn(move || open_and_close(pair, port, (connections, close, pace), &ahead));
-                Ok((server, client))
+                (server, client)
             })
-            .collect::<Result<_>>()?;
+            .collect();
         let mut changes = 0;
         for (server, client) in pairs {
             let Ok(opened) = client.join() else { bail!("a client thread panicked") };
@@ -178,6 +188,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         "connections": u64::from(threads) * u64::from(connections),
         "changes": changes + u64::from(threads) * LISTENER,
         "moves": changes,
+        "ports": ports,
         "seconds": start.elapsed().as_secs_f64(),
     });
     println!("{done}");
