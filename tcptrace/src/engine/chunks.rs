@@ -2,7 +2,9 @@
 
 use super::table::Slot;
 
-const BITS: u32 = 10;
+/// Each chunk takes a page more than its values, for what the allocator keeps before them: few, and large. Pages that are not used yet are
+/// not touched.
+const BITS: u32 = 12;
 
 /// A vacant place holds whatever was put there when its value was taken.
 #[derive(Debug)]
