@@ -120,7 +120,20 @@ fn tell(
     let (netns, cgroup) = memories::belongings(remembered.as_deref_mut(), sock);
     let facts = facts(sock, tcp, to, netns);
     let actor_comm = if actor == 0 { Comm::NONE } else { task::current_comm() };
-    let sent = Change { now, sock, tcp, from, to, protocol, error, locked, actor, cgroup, facts: &facts };
+    let sent = Change {
+        now,
+        sock,
+        tcp,
+        from,
+        to,
+        protocol,
+        error,
+        locked,
+        actor,
+        cgroup,
+        facts: &facts,
+        sparing: false,
+    };
     if let Some(mut room) = ring::reserve(loss) {
         sent.write(room.as_mut_ptr(), remembered.as_deref(), actor_comm);
         ring::submit(room, now);

@@ -79,10 +79,16 @@ impl Sock {
     #[inline(always)]
     pub(super) fn cookie(self) -> u64 {
         if constant!(config(), by_address) != 0 {
-            return member!(self.0, skc_cookie: u64);
+            return self.given_cookie();
         }
         // SAFETY: a valid sock.
         unsafe { bpf_get_socket_cookie(self.0.cast()) }
+    }
+
+    /// The one it has been given; 0 where nobody has asked yet.
+    #[inline(always)]
+    pub(super) fn given_cookie(self) -> u64 {
+        member!(self.0, skc_cookie: u64)
     }
 
     /// Remote address and local address, v4 in mapped form, high and low halves in network order.

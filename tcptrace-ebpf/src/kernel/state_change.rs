@@ -64,8 +64,7 @@ pub(super) fn take(sock: Sock, from: u8, to: u8, loss: u32) {
 
     // sk_err is stale on CLOSE>SYN_SENT: there nobody can have been killed.
     let killed = error == ABORTED && from != CLOSE;
-    let acts = locked && !task::is_kernel_thread();
-    let actor = if acts { task::current_pid() } else { 0 };
+    let actor = if locked { acting(remembered.as_deref()) } else { 0 };
     if let Some(remembered) = remembered.as_deref_mut() {
         own(remembered, sock, from, to, if killed { 0 } else { actor });
     }
@@ -90,7 +89,20 @@ pub(super) fn take(sock: Sock, from: u8, to: u8, loss: u32) {
             Some(remembered) if remembered.owner_pid == actor => unsafe { Comm::of(&remembered.owner_comm) },
             _ => task::current_comm(),
         };
-        let sent = Change { now, sock, tcp, from, to, protocol, error, locked, actor, cgroup, facts: &facts };
+        let sent = Change {
+            now,
+            sock,
+            tcp,
+            from,
+            to,
+            protocol,
+            error,
+            locked,
+            actor,
+            cgroup,
+            facts: &facts,
+            sparing: true,
+        };
         if let Some(mut room) = ring::reserve(loss) {
             sent.write(room.as_mut_ptr(), remembered.as_deref(), actor_comm);
             ring::submit(room, now);
@@ -104,6 +116,14 @@ pub(super) fn take(sock: Sock, from: u8, to: u8, loss: u32) {
             memories::forget(sock.pointer() as u64);
         }
     }
+}
+
+/// The pid of the current task, which holds the lock; 0 for a kernel thread. The owner is none, and need not be looked at.
+#[inline(always)]
+fn acting(remembered: Option<&Memory>) -> u32 {
+    let pid = task::current_pid();
+    let owns = remembered.is_some_and(|remembered| remembered.owner_pid == pid);
+    if owns || !task::is_kernel_thread() { pid } else { 0 }
 }
 
 /// Learns the owner from who acts and how (kernel-facts: process context and no kernel thread, else nobody).
