@@ -126,6 +126,12 @@ impl Trace {
         matches!(&self.kind, Kind::Hist(hist) if !hist.asked.derived.is_empty())
     }
 
+    /// Whole lives are wanted: to be shown, or by the gate, which at last learns from them whose it was that it holds.
+    #[must_use]
+    pub fn needs_lives(&self) -> bool {
+        !self.filter.is_empty() || matches!(self.show(), Show::Lives(_))
+    }
+
     /// Whether it takes the stack of who opens a socket.
     #[must_use]
     pub fn takes_stacks(&self) -> bool {

@@ -53,6 +53,7 @@ async fn play(plan: &Trace, header: &Header, mut replay: Replay, spool: Spool) -
         destroys: header.destroys && matches!(plan.kind, Kind::Lives(_)),
         kernel_events: plan.show() == Show::KernelEvents,
         transitions: plan.show() == Show::Transitions,
+        lives: plan.needs_lives(),
         measures: plan.measures(),
         ..config(header, plan.max_connections)
     };
@@ -176,6 +177,7 @@ pub(super) fn config(header: &Header, max_connections: usize) -> Config {
         complete_since: header.complete_since,
         kernel_events: false,
         transitions: true,
+        lives: true,
         measures: false,
     }
 }

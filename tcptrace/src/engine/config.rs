@@ -30,6 +30,9 @@ pub struct Config {
     pub kernel_events: bool,
     /// Transitions are wanted: [`Update::Moved`](super::update::Update::Moved).
     pub transitions: bool,
+    /// Whole lives are wanted: [`Update::Closed`](super::update::Update::Closed) and
+    /// [`Update::Unfinished`](super::update::Update::Unfinished).
+    pub lives: bool,
     /// Lengths beside stays are wanted: [`Update::Measured`](super::update::Update::Measured).
     pub measures: bool,
 }
@@ -50,6 +53,7 @@ impl Default for Config {
             complete_since: None,
             kernel_events: true,
             transitions: true,
+            lives: true,
             measures: false,
         }
     }

@@ -114,7 +114,7 @@ impl Engine {
     /// Reports a life that has ended, and lets it go unless it goes on as a timewait socket.
     pub(super) fn tell(&mut self, slot: Slot, out: &mut dyn FnMut(Update<'_>)) {
         let life = self.table.life(slot);
-        if !life.hidden && !life.reported {
+        if self.config.lives && !life.hidden && !life.reported {
             life.report(&mut self.scratch, self.now, &self.rtts);
             out(Update::Closed(&self.scratch));
         }

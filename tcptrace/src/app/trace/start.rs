@@ -232,6 +232,7 @@ fn config(plan: &Trace, kernel: &Kernel, began: Mono) -> Config {
         complete_since: plan.filter.is_empty().then_some(began),
         kernel_events: plan.show() == Show::KernelEvents,
         transitions: plan.show() == Show::Transitions,
+        lives: plan.needs_lives(),
         measures: plan.measures(),
         ..Config::default()
     }
