@@ -244,7 +244,7 @@ impl Engine {
                 continue;
             }
             let life = self.table.life(slot);
-            if unfinished && !life.reported && !life.hidden {
+            if unfinished && self.config.lives && !life.reported && !life.hidden {
                 life.report(&mut self.scratch, now, &self.rtts);
                 out(Update::Unfinished(&self.scratch));
             }

@@ -16,6 +16,7 @@ use std::io::{self, Write};
 
 use comparison::ComparisonRecord;
 use histogram::HistogramRecord;
+use line::Claims;
 pub use owner::{Cgroup, Names};
 use record::{Lifecycle, Lost, Record, Summary, Transition};
 
@@ -59,6 +60,7 @@ pub struct JsonSink<W> {
     clock: Rfc3339,
     anchor: ClockAnchor,
     names: Option<Box<dyn Names>>,
+    claims: Claims,
     losses: Losses,
     hdr: bool,
     latest: Mono,
@@ -73,6 +75,7 @@ impl<W: Write> JsonSink<W> {
             clock: Rfc3339::new(anchor),
             anchor,
             names: None,
+            claims: Claims::default(),
             losses: Losses::default(),
             hdr: false,
             latest: anchor.mono,
@@ -107,16 +110,16 @@ impl<W: Write> JsonSink<W> {
             for shift in &compared.shifts {
                 let time = self.clock.format(at);
                 let record = ComparisonRecord::of(at, time, by, compared, shift);
-                Self::write(&mut self.out, &Record::Comparison(Box::new(record)))?;
+                Self::write(&mut self.out, &mut self.claims, &Record::Comparison(Box::new(record)))?;
             }
         }
         self.out.flush()
     }
 
-    fn write(out: &mut Buffered<W>, record: &Record<'_>) -> io::Result<()> {
+    fn write(out: &mut Buffered<W>, claims: &mut Claims, record: &Record<'_>) -> io::Result<()> {
         match record {
-            Record::Transition(transition) => transition.write(out.line()),
-            Record::Lifecycle(life) => life.write(out.line()),
+            Record::Transition(transition) => transition.write(claims, out.line()),
+            Record::Lifecycle(life) => life.write(claims, out.line()),
             other => tame::push(out.line(), other)?,
         }
         out.line().push(b'\n');
@@ -154,7 +157,7 @@ impl<W: Write> Sink for JsonSink<W> {
             }
             _ => return Ok(()),
         };
-        Self::write(&mut self.out, &record)
+        Self::write(&mut self.out, &mut self.claims, &record)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -169,10 +172,10 @@ impl<W: Write> Sink for JsonSink<W> {
             // Readers sum `count`: this one brings only what was not told before, as a rule nothing.
             let untold = total - told;
             let lost = Lost::of(end, self.clock.format(end), untold, place.flatten(), total);
-            Self::write(&mut self.out, &Record::Lost(lost))?;
+            Self::write(&mut self.out, &mut self.claims, &Record::Lost(lost))?;
         }
         let closing = Summary::of(end, self.clock.format(end), summary, total);
-        Self::write(&mut self.out, &Record::Summary(closing))?;
+        Self::write(&mut self.out, &mut self.claims, &Record::Summary(closing))?;
         self.out.flush()
     }
 }
@@ -185,7 +188,7 @@ impl<W: Write> Show for JsonSink<W> {
             let time = self.clock.format(page.to);
             let record =
                 HistogramRecord::of((page.from, page.to), time, page.by, row, hdr, self.names.as_deref());
-            Self::write(&mut self.out, &Record::Histogram(Box::new(record)))?;
+            Self::write(&mut self.out, &mut self.claims, &Record::Histogram(Box::new(record)))?;
         }
         self.out.flush()
     }

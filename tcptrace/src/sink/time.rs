@@ -50,7 +50,8 @@ fn split(real_ns: i128) -> (i64, u64) {
 #[derive(Clone, Debug)]
 pub struct Rfc3339 {
     anchor: ClockAnchor,
-    second: Option<i64>,
+    /// When the second began that `text` names.
+    second: Option<Mono>,
     text: Vec<u8>,
 }
 
@@ -63,13 +64,18 @@ impl Rfc3339 {
 
     /// The time of day at `at`.
     pub fn format(&mut self, at: Mono) -> &str {
-        let (second, ns) = split(self.anchor.real_ns(at));
-        if self.second != Some(second) {
+        let within = self.second.and_then(|second| at.0.checked_sub(second.0)).filter(|ns| *ns < NS);
+        let ns = within.unwrap_or_else(|| {
+            let (second, ns) = split(self.anchor.real_ns(at));
             let whole = Timestamp::from_second(second).unwrap_or(Timestamp::MAX);
             self.text.clear();
             self.text.extend_from_slice(whole.strftime("%Y-%m-%dT%H:%M:%S.").to_string().as_bytes());
-            self.second = Some(second);
-        }
+            // None where it began before the clock did, or was clamped.
+            let named = i128::from(second) * i128::from(NS);
+            let began = at.0.checked_sub(ns).map(Mono);
+            self.second = began.filter(|began| self.anchor.real_ns(*began) == named);
+            ns
+        });
         self.text.truncate("1970-01-01T00:00:00.".len());
         digits::push_padded(&mut self.text, ns, 9);
         self.text.push(b'Z');

@@ -1,6 +1,7 @@
 //! Lines by hand: the two hottest records of the hottest output. Byte for byte what their types say through serde, in half of the
 //! time; property tests hold them to that.
 
+mod claims;
 mod lifecycle;
 mod transition;
 
@@ -8,6 +9,8 @@ use std::io::Write as _;
 use std::net::IpAddr;
 
 use super::super::digits;
+pub(super) use claims::Claims;
+
 use super::owner::{Container, DetailRecord, OwnerRecord, TaskRecord};
 use super::socket::{Hex, SocketRecord};
 use super::tame;

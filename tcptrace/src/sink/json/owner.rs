@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use schemars::JsonSchema;
-use serde::Serialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Serialize, Serializer};
 
 use super::word::Word;
 use crate::model::life;
-use crate::model::owner::{OwnerHow, Task};
+use crate::model::owner::{Owner, OwnerHow, Task};
 use crate::model::socket::SocketId;
 
 /// Looks up what a cgroup id stands for. It must answer from memory: it is asked for every line.
@@ -54,15 +54,46 @@ pub(super) struct Container<'a> {
     pub(super) runtime: &'a str,
 }
 
-impl<'a> OwnerRecord<'a> {
+/// A claim of ownership whose record is made when it is needed.
+#[derive(Clone, Copy)]
+pub(super) struct Claim<'a> {
+    owner: &'a Owner,
+    socket: &'a SocketId,
+    names: Option<&'a dyn Names>,
+}
+
+/// All by which the records of two claims can differ: what a cgroup's id stands for does not change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Key {
+    owner: Owner,
+    uid: Option<u32>,
+    cgroup: Option<u64>,
+}
+
+impl Key {
+    /// A number that few others share.
+    pub(super) fn spread(&self) -> u32 {
+        self.owner.task.pid.wrapping_add(self.owner.how as u32).wrapping_mul(0x9e37_79b1)
+    }
+}
+
+impl<'a> Claim<'a> {
     pub(super) fn of(
-        owner: Option<&'a crate::model::owner::Owner>,
-        socket: &SocketId,
+        owner: Option<&'a Owner>,
+        socket: &'a SocketId,
         names: Option<&'a dyn Names>,
     ) -> Option<Self> {
-        let owner = owner?;
+        owner.map(|owner| Self { owner, socket, names })
+    }
+
+    pub(super) fn key(&self) -> Key {
+        Key { owner: *self.owner, uid: self.socket.uid, cgroup: self.socket.cgroup }
+    }
+
+    pub(super) fn record(&self) -> OwnerRecord<'a> {
+        let Self { owner, socket, names } = *self;
         let cgroup = socket.cgroup.and_then(|id| names?.cgroup(id));
-        Some(Self {
+        OwnerRecord {
             pid: owner.task.pid,
             comm: owner.task.comm.as_str(),
             uid: socket.uid,
@@ -72,7 +103,23 @@ impl<'a> OwnerRecord<'a> {
             container: cgroup
                 .and_then(|cgroup| cgroup.container)
                 .map(|(id, runtime)| Container { id, runtime }),
-        })
+        }
+    }
+}
+
+impl Serialize for Claim<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.record().serialize(serializer)
+    }
+}
+
+impl JsonSchema for Claim<'_> {
+    fn schema_name() -> Cow<'static, str> {
+        OwnerRecord::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        OwnerRecord::json_schema(generator)
     }
 }
 

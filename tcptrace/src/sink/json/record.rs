@@ -8,7 +8,7 @@ use super::Names;
 use super::comparison::ComparisonRecord;
 use super::finding::Finding;
 use super::histogram::HistogramRecord;
-use super::owner::{DetailRecord, OwnerRecord, TaskRecord};
+use super::owner::{Claim, DetailRecord, TaskRecord};
 use super::socket::SocketRecord;
 use super::stuck::StuckRecord;
 use super::word::{AnyState, KernelState, Word};
@@ -71,7 +71,7 @@ pub struct Transition<'a> {
     #[serde(flatten)]
     pub(super) socket: SocketRecord,
     /// Who it belongs to.
-    pub(super) owner: Option<OwnerRecord<'a>>,
+    pub(super) owner: Option<Claim<'a>>,
     /// How the connection ended, when this ends it.
     pub(super) end: Option<Word<End>>,
     /// More precisely.
@@ -95,7 +95,7 @@ impl<'a> Transition<'a> {
             kernel_from: row.kernel.map(|(from, _)| Word(KernelState(from))),
             kernel_to: row.kernel.map(|(_, to)| Word(KernelState(to))),
             socket: SocketRecord::of(row.subject.id, socket),
-            owner: OwnerRecord::of(row.subject.owner.as_ref(), socket, names),
+            owner: Claim::of(row.subject.owner.as_ref(), socket, names),
             end: row.ending.map(|ending| Word(ending.end)),
             detail: row.ending.and_then(|ending| ending.detail.as_ref()).map(DetailRecord::of),
         }
@@ -112,7 +112,7 @@ pub struct Lifecycle<'a> {
     #[serde(flatten)]
     pub(super) socket: SocketRecord,
     /// The best claim of ownership.
-    pub(super) owner: Option<OwnerRecord<'a>>,
+    pub(super) owner: Option<Claim<'a>>,
     /// The last process seen acting on it, where it is another one than the owner.
     pub(super) last_seen: Option<TaskRecord<'a>>,
     /// How it began.
@@ -158,7 +158,7 @@ impl<'a> Lifecycle<'a> {
             time,
             mono_ns: life.at.0,
             socket: SocketRecord::of(life.id, &life.socket),
-            owner: OwnerRecord::of(life.owner.as_ref(), &life.socket, names),
+            owner: Claim::of(life.owner.as_ref(), &life.socket, names),
             last_seen: life.last_seen.as_ref().map(TaskRecord::of),
             opened_by: Word(life.opened_by),
             closed_by: life.closed_by.map(Word),

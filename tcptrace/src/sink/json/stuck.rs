@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::Names;
-use super::owner::OwnerRecord;
+use super::owner::Claim;
 use super::socket::SocketRecord;
 use super::stack::{self, FrameRecord};
 use super::word::{TimerWord, Word};
@@ -26,7 +26,7 @@ pub struct StuckRecord<'a> {
     #[serde(flatten)]
     socket: SocketRecord,
     /// Who it belongs to.
-    owner: Option<OwnerRecord<'a>>,
+    owner: Option<Claim<'a>>,
     /// The state that it is stuck in.
     state: Word<TcpState>,
     /// When it entered it, CLOCK_MONOTONIC, as far as `evidence` says.
@@ -115,7 +115,7 @@ struct OtherRecord<'a> {
     /// Its state.
     state: Word<TcpState>,
     /// Who holds it.
-    owner: Option<OwnerRecord<'a>>,
+    owner: Option<Claim<'a>>,
     /// Bytes in its receive queue; of a listener, connections that wait for accept().
     recv_queue: Option<u32>,
     /// Bytes in its send queue; of a listener, the limit of that queue.
@@ -131,7 +131,7 @@ impl<'a> OtherRecord<'a> {
             laddr: socket.endpoints.local.addr,
             lport: socket.endpoints.local.port,
             state: Word(*state),
-            owner: OwnerRecord::of(owner.as_ref(), socket, names),
+            owner: Claim::of(owner.as_ref(), socket, names),
             recv_queue: *receive_queue,
             send_queue: *send_queue,
         }
@@ -192,7 +192,7 @@ impl<'a> StuckRecord<'a> {
             time,
             mono_ns: at.0,
             socket: SocketRecord::of(subject.id, &subject.socket),
-            owner: OwnerRecord::of(subject.owner.as_ref(), &subject.socket, names),
+            owner: Claim::of(subject.owner.as_ref(), &subject.socket, names),
             state: Word(*state),
             since_mono_ns: since.map(|since| since.0),
             age_ns: age.ns,

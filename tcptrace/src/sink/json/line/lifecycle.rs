@@ -1,12 +1,12 @@
 //! A life's line.
 
-use super::super::owner::{DetailRecord, OwnerRecord, TaskRecord};
+use super::super::owner::{DetailRecord, TaskRecord};
 use super::super::record::{Lifecycle, States, Stay};
-use super::{key, maybe, number, plain, word, yes_or_no};
+use super::{Claims, key, maybe, number, plain, word, yes_or_no};
 
 impl Lifecycle<'_> {
     /// Appends it as `{"type":"lifecycle",…}`, without a line end.
-    pub(in super::super) fn write(&self, out: &mut Vec<u8>) {
+    pub(in super::super) fn write(&self, claims: &mut Claims, out: &mut Vec<u8>) {
         let Self {
             time,
             mono_ns,
@@ -34,7 +34,7 @@ impl Lifecycle<'_> {
         plain(out, r#"{"type":"lifecycle","time":"#, time);
         number(out, r#","mono_ns":"#, *mono_ns);
         socket.write(out);
-        maybe(out, r#","owner":"#, owner.as_ref(), OwnerRecord::write);
+        maybe(out, r#","owner":"#, owner.as_ref(), |claim, out| claims.push(out, claim));
         maybe(out, r#","last_seen":"#, last_seen.as_ref(), TaskRecord::write);
         word(out, r#","opened_by":"#, Some(*opened_by));
         word(out, r#","closed_by":"#, *closed_by);

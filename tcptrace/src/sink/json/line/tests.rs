@@ -6,6 +6,7 @@ use proptest::prelude::*;
 
 use super::super::record::{Lifecycle, Transition};
 use super::super::tame;
+use super::Claims;
 use crate::model::comm::Comm;
 use crate::model::endpoints::Endpoints;
 use crate::model::evidence::{Evidence, Span};
@@ -15,7 +16,7 @@ use crate::model::socket::Counters;
 use crate::model::state::TcpState;
 use crate::model::time::Mono;
 use crate::model::transition::SeenBy;
-use crate::sink::json::owner::{Cgroup, Names};
+use crate::sink::json::owner::{Cgroup, Claim, Names};
 use crate::sink::json::record::Record;
 use crate::sink::row::Row;
 use crate::sink::sample;
@@ -131,9 +132,28 @@ proptest! {
         let names = OneCgroup(path);
         let of = || Transition::of(&row, "2026-11-21T03:20:32.000000001Z", Some(&names));
         let (mut line, mut record) = (Vec::new(), Vec::new());
-        of().write(&mut line);
+        of().write(&mut Claims::default(), &mut line);
         tame::push(&mut record, &Record::Transition(of())).unwrap();
         prop_assert_eq!(String::from_utf8(line).unwrap(), String::from_utf8(record).unwrap());
+    }
+
+    #[test]
+    fn claims_that_differ_in_anything_differ_in_their_text(
+        claims in prop::collection::vec((0_u32..200, any::<bool>(), any::<bool>(), 0_u32..2, 0_u64..3), 1..400),
+    ) {
+        let names = OneCgroup("/a".to_owned());
+        let mut kept = Claims::default();
+        for (pid, named, accepted, uid, cgroup) in claims {
+            let task = Task { pid, comm: Comm::from(if named { "web" } else { "\u{7f}" }) };
+            let owner = Owner { task, how: if accepted { OwnerHow::Accept } else { OwnerHow::Listener } };
+            let mut socket = sample::v4().socket;
+            (socket.uid, socket.cgroup) = (uid.checked_sub(1), cgroup.checked_sub(1));
+            let claim = Claim::of(Some(&owner), &socket, Some(&names)).unwrap();
+            let (mut text, mut record) = (Vec::new(), Vec::new());
+            kept.push(&mut text, &claim);
+            tame::push(&mut record, &claim).unwrap();
+            prop_assert_eq!(String::from_utf8(text).unwrap(), String::from_utf8(record).unwrap());
+        }
     }
 
     #[test]
@@ -141,7 +161,7 @@ proptest! {
         let names = OneCgroup(path);
         let of = || Lifecycle::of(&life, "2026-11-21T03:20:32.000000001Z", Some(&names));
         let (mut line, mut record) = (Vec::new(), Vec::new());
-        of().write(&mut line);
+        of().write(&mut Claims::default(), &mut line);
         tame::push(&mut record, &Record::Lifecycle(of())).unwrap();
         prop_assert_eq!(String::from_utf8(line).unwrap(), String::from_utf8(record).unwrap());
     }

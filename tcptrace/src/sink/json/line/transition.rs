@@ -1,12 +1,12 @@
 //! A transition's line.
 
-use super::super::owner::{DetailRecord, OwnerRecord};
+use super::super::owner::DetailRecord;
 use super::super::record::Transition;
-use super::{maybe, number, plain, word};
+use super::{Claims, maybe, number, plain, word};
 
 impl Transition<'_> {
     /// Appends it as `{"type":"transition",…}`, without a line end.
-    pub(in super::super) fn write(&self, out: &mut Vec<u8>) {
+    pub(in super::super) fn write(&self, claims: &mut Claims, out: &mut Vec<u8>) {
         let Self {
             time,
             mono_ns,
@@ -36,7 +36,7 @@ impl Transition<'_> {
         word(out, r#","kernel_from":"#, *kernel_from);
         word(out, r#","kernel_to":"#, *kernel_to);
         socket.write(out);
-        maybe(out, r#","owner":"#, owner.as_ref(), OwnerRecord::write);
+        maybe(out, r#","owner":"#, owner.as_ref(), |claim, out| claims.push(out, claim));
         word(out, r#","end":"#, *end);
         maybe(out, r#","detail":"#, detail.as_ref(), DetailRecord::write);
         out.push(b'}');
