@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::time::Duration;
 
 use super::table::Slot;
 use crate::model::time::Mono;
@@ -16,6 +17,14 @@ pub(crate) type Mark = u32;
 pub(crate) fn mark(id: u64) -> Mark {
     let [a, b, c, d, ..] = id.to_le_bytes();
     Mark::from_le_bytes([a, b, c, d])
+}
+
+/// Two ticks of the slowest kernel. Each dump tells a timer of whole ticks a little differently.
+const TICKS: Duration = Duration::from_millis(20);
+
+/// Whether a deadline that was `old` and is `new` now needs another entry. A dump may show a hundred thousand that do not.
+pub(crate) fn is_sooner(new: Mono, old: Mono) -> bool {
+    new + TICKS < old
 }
 
 /// How far an entry may step back in its lane: events of two CPUs come a little out of order.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::agenda::is_sooner;
 use super::ending::Step;
 use super::ends::Ends;
 use super::life::{Mini, Phase};
@@ -201,9 +202,8 @@ impl Engine {
         if last.state == snapshot.state {
             mini.either = false;
             if let Some(expires) = expires {
-                let sooner = mini.expires.is_none_or(|old| expires < old);
-                mini.expires = Some(expires);
-                if sooner {
+                let before = mini.expires.replace(expires);
+                if before.is_none_or(|before| is_sooner(expires, before)) {
                     self.agenda.add(self.now, expires, id, slot);
                 }
             }

@@ -105,8 +105,8 @@ impl Rests {
         let rest = self.rests.at_mut(slot);
         rest.confirm(at);
         if let Some(expires) = left.map(|left| at + left) {
-            let sooner = expires < std::mem::replace(&mut rest.expires, expires);
-            if sooner {
+            let before = std::mem::replace(&mut rest.expires, expires);
+            if agenda::is_sooner(expires, before) {
                 let id = rest.id;
                 self.agenda.add(now, expires, id, slot);
             }
@@ -167,5 +167,20 @@ mod tests {
         let slot = rests.find(4_100).unwrap();
         assert_eq!(rests.take(slot).cookie, 4_100);
         assert_eq!(rests.find(4_100), None);
+    }
+
+    #[test]
+    fn a_timer_that_a_dump_tells_a_tick_differently_is_due_when_it_was() {
+        let mut rests = Rests::default();
+        let due = Mono(60_000_000_000);
+        let mut rest = Rest::vacant();
+        (rest.id, rest.cookie, rest.expires) = (1, 7, due);
+        rests.add(Mono(1), rest);
+        let slot = rests.find(7).unwrap();
+        let tells = |left| Some(Duration::from_millis(left));
+        rests.confirm(Mono(2), slot, Mono(0), tells(59_996));
+        assert_eq!((rests.at(slot).expires, rests.next_due()), (Mono(59_996_000_000), Some(due)));
+        rests.confirm(Mono(3), slot, Mono(0), tells(5_000));
+        assert_eq!(rests.next_due(), Some(Mono(5_000_000_000)));
     }
 }
