@@ -3,6 +3,7 @@
 mod adopt;
 mod counting;
 mod finish;
+mod pace;
 mod stacks;
 mod start;
 
@@ -28,9 +29,7 @@ use crate::sink::notice;
 use crate::sink::record::Progress;
 use crate::source::kernel::Kernel;
 use crate::source::processes::Processes;
-
-/// Losses, polls and the reader's presence are looked after so often.
-const TICK: Duration = Duration::from_millis(100);
+use pace::Pace;
 
 /// Open questions are put to sock_diag so often.
 const POLL: Duration = Duration::from_secs(1);
@@ -113,6 +112,7 @@ struct Run<'a> {
     counted: Instant,
     /// The kernel half counts; only what it cannot judge comes here.
     counting: bool,
+    pace: Pace,
     /// What came before the loop began; `None` once it is taken.
     early: Option<Vec<Event>>,
     /// For events that came before the kernel half knew all owners.
@@ -128,7 +128,7 @@ impl Run<'_> {
         if let Some(stop) = self.adopt(deadline).await {
             return Ok(stop);
         }
-        let mut tick = Instant::now() + TICK;
+        let mut tick = Instant::now() + self.pace.tick;
         loop {
             if self.desk.gate.is_done() {
                 return Ok(Stop::Count);
@@ -190,11 +190,12 @@ impl Run<'_> {
     /// The next moment at which something is due by itself.
     fn due(&self, tick: Instant) -> Instant {
         // While events are left in the ring the engine's time stands still.
-        let next = self.desk.engine.next_due().filter(|_| !self.spool.is_full());
-        let engine = next.map(|due| {
-            Instant::now() + Duration::from_nanos(due.since(Kernel::now())) + Duration::from_millis(1)
-        });
-        engine.map_or(tick, |due| due.min(tick))
+        let engine = self.desk.engine.next_due().filter(|_| !self.spool.is_full());
+        let shown = self.tally.as_ref().and_then(Tally::due);
+        let now = (Instant::now(), Kernel::now());
+        let at = |due: Mono| now.0 + Duration::from_nanos(due.since(now.1));
+        let engine = engine.map(|due| due + self.pace.lag);
+        [engine, shown].into_iter().flatten().map(at).fold(tick, Instant::min)
     }
 
     fn drain(&mut self) -> usize {
@@ -217,7 +218,7 @@ impl Run<'_> {
         })
     }
 
-    /// Tells the engine the time; once a tick also losses, polls, our own cost, and whether anybody still reads.
+    /// Tells the engine the time, and shows what is due; once a tick also losses, polls, our own cost, and whether anybody still reads.
     fn look_after(&mut self, tick: &mut Instant) {
         if !self.spool.is_full() {
             let now = Kernel::now();
@@ -225,10 +226,15 @@ impl Run<'_> {
             self.late.take_if(|late| late.at < now);
             self.desk.observe(&Event::Tick(now));
         }
-        if Instant::now() < *tick {
-            return;
+        if Instant::now() >= *tick {
+            *tick = Instant::now() + self.pace.tick;
+            self.look_round();
         }
-        *tick = Instant::now() + TICK;
+        self.tally();
+    }
+
+    /// What a tick is for.
+    fn look_round(&mut self) {
         self.count_losses();
         self.take_named();
         self.kernel.sample_cost();
@@ -239,7 +245,6 @@ impl Run<'_> {
             self.count_lost_stacks();
             self.watch();
         }
-        self.tally();
     }
 
     /// Reads what the kernel half has counted, and shows what is due.

@@ -37,7 +37,6 @@ pub use stacks::{Opening, ROOM as STACK_ROOM};
 pub use walk::{Holders, Walk};
 
 use std::os::fd::OwnedFd;
-use std::time::Duration;
 
 use aya::Ebpf;
 use aya::maps::{HashMap, MapData, PerCpuArray};
@@ -46,9 +45,6 @@ use super::clock;
 use crate::model::time::Mono;
 
 use drain::Ring;
-
-/// At most one wake-up in this time; the reader looks again by itself for a little longer.
-const WAKE: Duration = Duration::from_millis(10);
 
 /// Which attach path runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

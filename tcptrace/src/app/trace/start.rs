@@ -6,6 +6,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, timeout_at};
 
 use super::counting::counting;
+use super::pace::Pace;
 use super::{Run, adopt, say};
 use crate::app::desk::Desk;
 use crate::app::dumps::{Answer, Dumps};
@@ -173,6 +174,7 @@ impl<'a> Run<'a> {
             tally,
             counted: polled,
             counting,
+            pace: if counting { Pace::COUNTING } else { Pace::TELLING },
             early: Some(early),
             late: None,
             int,

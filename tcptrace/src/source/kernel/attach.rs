@@ -18,7 +18,7 @@ use super::options::{Attach, Hears, Options};
 use super::rearm::Kills;
 use super::reasons::Reasons;
 use super::stacks::Stacks;
-use super::{Kernel, Path, WAKE, layout, offsets, pids, stacks, symbols};
+use super::{Kernel, Path, layout, offsets, pids, stacks};
 
 /// The smallest ring buffer: one page of the largest that Linux uses.
 pub(super) const LEAST_RING: u32 = 1 << 16;
@@ -217,7 +217,7 @@ impl Kernel {
         reasons: Reasons,
     ) -> Result<Self, AttachError> {
         let mut notes = Vec::new();
-        let config = Config { by_address: (remembers == Remembers::ByAddress).into(), ..config(options) };
+        let config = Config { by_address: (remembers == Remembers::ByAddress).into(), ..options.constants() };
         let (offsets, layout, config) = (offsets.encode(), layout.encode(), config.encode());
         let mut loader = EbpfLoader::new();
         loader
@@ -280,7 +280,7 @@ impl Kernel {
         Ok(Self {
             path,
             remembers,
-            ring: Ring::new(ring)
+            ring: Ring::new(ring, options.wake())
                 .map_err(|error| AttachError::Failed(format!("polling the ring buffer: {error}")))?,
             reasons,
             lost,
@@ -301,27 +301,4 @@ impl Kernel {
             ebpf,
         })
     }
-}
-
-/// The constants of the kernel half.
-fn config(options: &Options) -> Config {
-    let mut config = options.scope.constants();
-    (config.pidns_dev, config.pidns_ino) = pids::namespace();
-    config.wake_ns = u64::try_from(WAKE.as_nanos()).unwrap_or(u64::MAX);
-    config.wake_bytes = u64::from(options.ring_bytes / 4);
-    config.own_pid = std::process::id();
-    config.mptcp = options.mptcp.into();
-    if options.want.timers {
-        config.tw_timer_handler = symbols::address("tw_timer_handler").unwrap_or(u64::MAX);
-        config.reqsk_timer_handler = symbols::address("reqsk_timer_handler").unwrap_or(u64::MAX);
-    }
-    config.follow_forks = options.want.follow_forks.into();
-    if let Some(counting) = &options.counting {
-        config.by = counting.bits();
-        config.of = counting.of();
-        config.minis = counting.minis;
-        config.owners = (counting.owners() || !options.scope.pids.is_empty()).into();
-        config.filtered = options.scope.is_narrow().into();
-    }
-    config
 }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::model::event::{Event, LossPlace};
 
-use super::{Kernel, Path, WAKE, convert};
+use super::{Kernel, Path, convert};
 
 /// The programs on the main tracepoint, of which one is attached.
 const MAIN: [&str; 3] = ["state_change_btf", "state_change_classic", "histogram_btf"];
@@ -22,19 +22,21 @@ const MAIN: [&str; 3] = ["state_change_btf", "state_change_classic", "histogram_
 /// The ring buffer and when to look into it without being woken.
 pub(super) struct Ring {
     ring: AsyncFd<RingBuf<MapData>>,
-    /// Records that came within [`WAKE`] of a wake-up woke nobody: look again then.
+    /// At most one wake-up in this time.
+    wake: Duration,
+    /// Records that came within that time of a wake-up woke nobody: look again then.
     again: Option<Instant>,
     /// The last look stopped at its budget.
     more: bool,
 }
 
 impl Ring {
-    pub(super) fn new(ring: RingBuf<MapData>) -> io::Result<Self> {
+    pub(super) fn new(ring: RingBuf<MapData>, wake: Duration) -> io::Result<Self> {
         // SAFETY: the ring owns its file descriptor and keeps the same one until it is dropped with this AsyncFd.
         #[expect(unsafe_code, reason = "tokio asks for the promise that the descriptor stays open")]
         let ring =
             unsafe { AsyncFd::register_with_interest(ring, Interest::READABLE) }.map_err(io::Error::other)?;
-        Ok(Self { ring, again: None, more: false })
+        Ok(Self { ring, wake, again: None, more: false })
     }
 
     /// Waits until there may be something to take.
@@ -55,7 +57,7 @@ impl Ring {
             woken = self.ring.readable() => {
                 woken?.clear_ready();
                 // Whatever comes unannounced after this wake-up is there by then.
-                self.again = Some(Instant::now() + WAKE + Duration::from_millis(1));
+                self.again = Some(Instant::now() + self.wake + Duration::from_millis(1));
             }
             () = pause => self.again = None,
         }

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use tcptrace_ebpf::wire::Config;
+
 use super::histogram::Counting;
 use super::scope::Scope;
+use super::{pids, symbols};
 
 /// The user's choice of attach path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -68,4 +71,34 @@ pub struct Options {
     pub patience: Option<Duration>,
     /// For tests.
     pub hears: Hears,
+}
+
+impl Options {
+    /// At most one wake-up in this time; the reader looks again by itself a little later. Nobody watches a histogram's events as they come.
+    pub(super) fn wake(&self) -> Duration {
+        Duration::from_millis(if self.counting.is_some() { 100 } else { 10 })
+    }
+
+    /// The constants of the kernel half, but for what the kernel's own types decide.
+    pub(super) fn constants(&self) -> Config {
+        let mut config = self.scope.constants();
+        (config.pidns_dev, config.pidns_ino) = pids::namespace();
+        config.wake_ns = u64::try_from(self.wake().as_nanos()).unwrap_or(u64::MAX);
+        config.wake_bytes = u64::from(self.ring_bytes / 4);
+        config.own_pid = std::process::id();
+        config.mptcp = self.mptcp.into();
+        if self.want.timers {
+            config.tw_timer_handler = symbols::address("tw_timer_handler").unwrap_or(u64::MAX);
+            config.reqsk_timer_handler = symbols::address("reqsk_timer_handler").unwrap_or(u64::MAX);
+        }
+        config.follow_forks = self.want.follow_forks.into();
+        if let Some(counting) = &self.counting {
+            config.by = counting.bits();
+            config.of = counting.of();
+            config.minis = counting.minis;
+            config.owners = (counting.owners() || !self.scope.pids.is_empty()).into();
+            config.filtered = self.scope.is_narrow().into();
+        }
+        config
+    }
 }

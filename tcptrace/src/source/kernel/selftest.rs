@@ -18,6 +18,9 @@ const ATTEMPTS: u32 = 3;
 /// How long one attempt waits.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Not every event wakes the reader: look again after this time.
+const GLANCE: Duration = Duration::from_millis(2);
+
 impl Kernel {
     /// Opens and closes one loopback connection and waits for its events, which nobody else gets to see. Other events that come
     /// meanwhile go to `each`.
@@ -60,7 +63,7 @@ impl Kernel {
     async fn sees(&mut self, port: u16, each: &mut impl FnMut(Event)) -> bool {
         let (mut seen, mut over, mut named) = (false, false, None);
         let deadline = Instant::now() + PATIENCE;
-        while !over && timeout_at(deadline, self.ready()).await.is_ok() {
+        loop {
             self.drain(4096, |event| match event {
                 Event::StateChange(change) if is_between(&change.id.endpoints, port) => {
                     seen |= change.to == TcpState::Established;
@@ -72,6 +75,11 @@ impl Kernel {
                 Event::Accepted(accepted) if accepted.task.pid == std::process::id() => {}
                 _ => each(event.clone()),
             });
+            if over || Instant::now() >= deadline {
+                break;
+            }
+            // Whether it was woken or time has passed: there may be something.
+            let _ = timeout_at(deadline.min(Instant::now() + GLANCE), self.ready()).await;
         }
         self.names_newborns = named;
         seen
