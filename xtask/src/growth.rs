@@ -2,8 +2,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::thread::sleep;
-use std::time::Duration;
+use std::thread::{self, sleep};
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow};
 use plotters::prelude::*;
@@ -13,8 +13,11 @@ use crate::contender::{Contender, HIST, STREAM};
 use crate::crowd::Crowd;
 use crate::load;
 
-const RATES: [u32; 3] = [1_000, 10_000, 50_000];
-const SECONDS: u32 = 5;
+/// Connections a second that are wanted, and for how many seconds before they are measured: after a minute as many TIME_WAITs end as
+/// begin. As many as can be would fill the disk until then.
+const RATES: [(u32, u32); 3] = [(1_000, 62), (10_000, 62), (50_000, 0)];
+/// How long they are measured.
+const SECONDS: u32 = 10;
 /// Connections; each has two ends on this host, so twice as many lives.
 const CROWDS: [u64; 4] = [500, 5_000, 50_000, 500_000];
 /// Until the sockets that were there before are dumped and merged.
@@ -30,8 +33,8 @@ pub(crate) fn run(contenders: &[Contender], folder: &Path, docs: &Path) -> Resul
     for name in [STREAM, HIST] {
         let contender =
             contenders.iter().find(|one| one.name == name).with_context(|| format!("there is no {name}"))?;
-        for rate in RATES {
-            let point = at_rate(contender, folder, rate)?;
+        for (rate, before) in RATES {
+            let point = at_rate(contender, folder, rate, before)?;
             println!("{point}");
             rates.push(point);
         }
@@ -62,18 +65,24 @@ pub(crate) fn run(contenders: &[Contender], folder: &Path, docs: &Path) -> Resul
     fs::write(docs.join("growth.json"), format!("{data:#}\n")).context("cannot write growth.json")
 }
 
-fn at_rate(contender: &Contender, folder: &Path, rate: u32) -> Result<Value> {
+fn at_rate(contender: &Contender, folder: &Path, rate: u32, before: u32) -> Result<Value> {
     let running = contender.start(folder)?;
-    let (before, cpu_before) = (running.programs()?, running.cpu_seconds()?);
-    let done = load::Args::at_rate(rate, SECONDS).start()?;
-    let cpu = running.cpu_seconds()? - cpu_before;
-    let cost = running.end(before)?;
+    let programs = running.programs()?;
+    let (done, cpu, seconds) = thread::scope(|scope| -> Result<_> {
+        let load = scope.spawn(|| load::Args::at_rate(rate, before + SECONDS).start());
+        sleep(Duration::from_secs(before.into()));
+        let (cpu, began) = (running.cpu_seconds()?, Instant::now());
+        let done = load.join().map_err(|_| anyhow!("the load panicked"))??;
+        Ok((done, running.cpu_seconds()? - cpu, began.elapsed().as_secs_f64()))
+    })?;
+    let cost = running.end(programs)?;
     Ok(json!({
         "tracer": contender.name,
         "wanted_per_second": rate,
+        "seconds_before": before,
         "connections_per_second": float(done.connections) / done.seconds,
         "kernel_ns_per_change": float(cost.kernel_ns) / float(done.changes),
-        "cpu_per_cent_of_one_core": cpu / done.seconds * 100.0,
+        "cpu_per_cent_of_one_core": cpu / seconds * 100.0,
         "reported_lost": cost.reported_lost,
     }))
 }
